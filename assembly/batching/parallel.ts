@@ -1,0 +1,83 @@
+import { clamp } from './memory';
+
+/**
+ * How many batches one scope (a domain, or a lane) may have in flight: k, and at times one more to find out.
+ *
+ * A batch sent on top of k others either runs beside them, or waits until one of them ends. The wait predicted for the
+ * second case is `blocked`; what was measured is `extra` = time - L(n). Their sums over a probe give
+ * f = extra / blocked: near 0 the upstream had room, near 1 there is a queue behind the kernel. One more is kept where
+ * f < 0.5, that is, where at least half of the ideal gain came true.
+ *
+ * Invariant: 1 <= k <= most; the limit is k, or k + 1 while a probe runs.
+ */
+@unmanaged
+export class Parallel {
+  extra: f64;
+  blocked: f64;
+  nextProbe: f64;
+  backoff: f64;
+  /** Decayed time / L(n) of batches that ran at the full k. */
+  stretch: f64;
+  k: u32;
+  most: u32;
+  probing: u32;
+  samples: u32;
+}
+
+// @ts-ignore: decorator
+@inline const BACKOFF_MS: f64 = 10000.0;
+// @ts-ignore: decorator
+@inline const BACKOFF_MS_MAX: f64 = 160000.0;
+
+/** A new scope starts with one and a probe for the second. */
+export function parallelReset(parallel: Parallel, most: u32): void {
+  parallel.k = 1;
+  parallel.most = most;
+  parallel.backoff = BACKOFF_MS;
+  parallel.nextProbe = 0;
+  parallel.stretch = 1;
+  beginProbe(parallel);
+}
+
+function beginProbe(parallel: Parallel): void {
+  parallel.probing = parallel.k < parallel.most ? 1 : 0;
+  parallel.extra = 0;
+  parallel.blocked = 0;
+  parallel.samples = 0;
+}
+
+/** Batches that may be in flight now. Begins a probe when its time has come. */
+export function parallelLimit(parallel: Parallel, now: f64): u32 {
+  if (!parallel.probing && now >= parallel.nextProbe) beginProbe(parallel);
+  return parallel.k + parallel.probing;
+}
+
+/** A batch that was sent on top of k others took `extra` ms more than alone; a queue would have cost `blocked`. */
+export function parallelLearn(parallel: Parallel, now: f64, extra: f64, blocked: f64, aloneMs: f64): void {
+  if (!parallel.probing) return;
+  parallel.extra += clamp(extra, -blocked, 2.0 * blocked);
+  parallel.blocked += blocked;
+  parallel.samples++;
+  if (parallel.samples < 5 || parallel.blocked < 2.0 * aloneMs) return;
+  if (parallel.extra < 0.5 * parallel.blocked) {
+    parallel.k++;
+    parallel.backoff = BACKOFF_MS;
+    parallel.nextProbe = now;
+  } else {
+    parallel.nextProbe = now + parallel.backoff;
+    parallel.backoff = min(parallel.backoff * 2.0, BACKOFF_MS_MAX);
+  }
+  parallel.probing = 0;
+  parallel.stretch = 1;
+}
+
+/** A batch that ran as one of the k took `ratio` times what it takes alone: when that doubles, k is halved. */
+export function parallelWatch(parallel: Parallel, now: f64, ratio: f64): void {
+  if (parallel.k == 1) return;
+  parallel.stretch += 0.15 * (clamp(ratio, 0.25, 4.0) - parallel.stretch);
+  if (parallel.stretch < 1.8) return;
+  parallel.k = max<u32>(parallel.k >> 1, 1);
+  parallel.probing = 0;
+  parallel.stretch = 1;
+  parallel.nextProbe = now + 2000.0;
+}
