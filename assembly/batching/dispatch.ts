@@ -1,0 +1,219 @@
+import { Reason, VerdictKind } from './codes';
+import { Batch, batchAt, Domain, flowAt, Lane, laneAt } from './domain';
+import { latencyMean, latencyQ } from './latency';
+import { NONE } from './memory';
+import {
+  examine,
+  guardMs,
+  laneCapacity,
+  largestWithin,
+  mayRun,
+  planBlocked,
+  planBlockedLane,
+  planFlow,
+  planItems,
+  planReason,
+  planSlack,
+  planUntil,
+  VERDICT_ROOM,
+} from './plan';
+import { dequeue, dequeueLate, nextFlow, oldestLate, refuse } from './queue';
+import { slotAt, SlotState } from './slot';
+import { say } from './verdict';
+
+/**
+ * Sends the best batch that may go now; false when none may. Lane and batch are chosen together: band, then the
+ * tenant's deficit, then least slack at the size it would run. Lowers `domain.wake` to when a waiting lane wants to be
+ * looked at again.
+ */
+export function dispatchNext(domain: Domain, now: f64): bool {
+  let best = NONE;
+  let bestBand: u32 = 0;
+  let bestServed: f64 = 0;
+  let bestSlack: f64 = 0;
+  let bestItems: u32 = 0;
+  let bestReason = Reason.None;
+  let bestBlocked: f64 = 0;
+  let bestBlockedLane: f64 = 0;
+  for (let i: u32 = 0; i < domain.laneHigh; i++) {
+    const lane = laneAt(domain, i);
+    if (lane.waiting == 0 || !mayRun(domain, i, now)) continue;
+    if (!examine(domain, i, now)) continue;
+    if (planUntil >= 0) {
+      promise(domain, lane);
+      domain.wake = min(domain.wake, planUntil);
+      continue;
+    }
+    const flow = flowAt(domain, planFlow);
+    const served = load<f64>(domain.served + (<usize>flow.tenant << 3));
+    const better =
+      best == NONE ||
+      flow.band < bestBand ||
+      (flow.band == bestBand && (served < bestServed || (served == bestServed && planSlack < bestSlack)));
+    if (!better) continue;
+    best = i;
+    bestBand = flow.band;
+    bestServed = served;
+    bestSlack = planSlack;
+    bestItems = planItems;
+    bestReason = planReason;
+    bestBlocked = planBlocked;
+    bestBlockedLane = planBlockedLane;
+  }
+  if (best == NONE) return false;
+  const lane = laneAt(domain, best);
+  const batch = openBatch(domain, best, now);
+  fillOnTime(domain, lane, batch, bestItems, now);
+  fillLate(domain, lane, batch, bestSlack + latencyQ(lane.model, bestItems), now);
+  const changed = batchAt(domain, batch);
+  changed.blocked = bestBlocked;
+  changed.blockedLane = bestBlockedLane;
+  sendBatch(domain, batch, domain.draining ? Reason.Drain : bestReason, now);
+  return true;
+}
+
+/** The waiting heads are told to wait: they are not dropped for the lateness of the wake that ends it. */
+function promise(domain: Domain, lane: Lane): void {
+  const flow = nextFlow(domain, lane);
+  if (flow != NONE) slotAt(domain.slots, flowAt(domain, flow).order.head).promised = 1;
+}
+
+/**
+ * Late work alone: only when nothing on time waits and what arrives meanwhile can still be on time. Where even an idle
+ * model cannot meet the objective, late work is all there is and runs at once.
+ */
+export function dispatchLate(domain: Domain, now: f64): bool {
+  if (domain.late == 0 || domain.waiting > 0) return false;
+  const oldest = oldestLate(domain);
+  const laneIndex = slotAt(domain.slots, oldest).lane;
+  const lane = laneAt(domain, laneIndex);
+  if (!mayRun(domain, laneIndex, now) || planBlocked > 0 || planBlockedLane > 0) return false;
+  const guard = guardMs(domain);
+  const alone = latencyQ(lane.model, 1);
+  const room = domain.shortestSloMs - alone - 2.0 * guard;
+  const hopeless = alone + guard > domain.sloMs;
+  let most = laneCapacity(domain, lane, now);
+  if (!hopeless) {
+    if (room < alone && domain.inFlight > 0) return false;
+    most = largestWithin(lane, room, 1, most);
+  }
+  const batch = openBatch(domain, laneIndex, now);
+  takeLate(domain, lane, batch, most, now);
+  if (batchAt(domain, batch).count == 0) {
+    batchAt(domain, batch).used = 0;
+    return false;
+  }
+  sendBatch(domain, batch, hopeless ? Reason.Probe : Reason.SpareRoom, now);
+  return true;
+}
+
+/** Late work rides along as far as the tightest deadline in the batch and the shortest objective allow. */
+function fillLate(domain: Domain, lane: Lane, batch: u32, slack: f64, now: f64): void {
+  if (lane.late.count == 0) return;
+  const items = batchAt(domain, batch).items;
+  const room = min(slack, domain.shortestSloMs - latencyQ(lane.model, max(items, 1)) - 2.0 * guardMs(domain));
+  const most = largestWithin(lane, room, items, max(laneCapacity(domain, lane, now), items));
+  takeLate(domain, lane, batch, most, now);
+}
+
+function takeLate(domain: Domain, lane: Lane, batch: u32, most: u32, now: f64): void {
+  const record = batchAt(domain, batch);
+  let at = lane.late.head;
+  while (at != NONE && record.items < most) {
+    const slot = slotAt(domain.slots, at);
+    const next = slot.next;
+    if (lane.requestLimit > 0 && record.count >= lane.requestLimit) return;
+    const fits = record.items + slot.items <= most || record.count == 0;
+    if (fits && slot.hard >= now + latencyMean(lane.model, record.items + slot.items)) {
+      dequeueLate(domain, at);
+      addToBatch(domain, record, at);
+    }
+    at = next;
+  }
+}
+
+function fillOnTime(domain: Domain, lane: Lane, batch: u32, items: u32, now: f64): void {
+  const record = batchAt(domain, batch);
+  const horizon = now + latencyMean(lane.model, items);
+  while (record.items < items && lane.waiting > 0) {
+    if (lane.requestLimit > 0 && record.count >= lane.requestLimit) return;
+    const flow = flowAt(domain, nextFlow(domain, lane));
+    const head = flow.order.head;
+    const slot = slotAt(domain.slots, head);
+    if (record.count > 0 && (record.items + slot.items > items || slot.soft < horizon)) return;
+    const tenant = domain.served + (<usize>flow.tenant << 3);
+    const got = load<f64>(tenant);
+    domain.virtual = max(domain.virtual, got);
+    if (slot.tenant != 0) store<f64>(tenant, got + (latencyMean(lane.model, items) * <f64>slot.items) / <f64>items);
+    dequeue(domain, head);
+    addToBatch(domain, record, head);
+  }
+}
+
+function openBatch(domain: Domain, laneIndex: u32, now: f64): u32 {
+  let index: u32 = 0;
+  while (batchAt(domain, index).used) index++;
+  const batch = batchAt(domain, index);
+  batch.used = 1;
+  batch.lane = laneIndex;
+  batch.items = 0;
+  batch.count = 0;
+  batch.first = NONE;
+  batch.sent = now;
+  batch.blocked = 0;
+  batch.blockedLane = 0;
+  return index;
+}
+
+/** Chains a slot to the batch and lists it for the host. */
+function addToBatch(domain: Domain, batch: Batch, index: u32): void {
+  const slot = slotAt(domain.slots, index);
+  slot.state = SlotState.InFlight;
+  slot.next = batch.first;
+  batch.first = index;
+  store<u32>(domain.list + (<usize>(domain.listCount + batch.count) << 2), index);
+  batch.items += slot.items;
+  batch.count++;
+}
+
+function sendBatch(domain: Domain, index: u32, reason: Reason, now: f64): void {
+  const batch = batchAt(domain, index);
+  const lane = laneAt(domain, batch.lane);
+  const time = latencyMean(lane.model, batch.items);
+  batch.expected = now + max(batch.blocked, batch.blockedLane) + time;
+  batch.cold = max(domain.cold, lane.cold);
+  if (now - domain.lastAnswer > 60000.0 && domain.inFlight == 0) batch.cold = 1;
+  batch.full = domain.inFlight + 1 >= domain.parallel.k ? 1 : 0;
+  if (domain.inFlight == 0) domain.busySince = now;
+  domain.inFlight++;
+  lane.inFlight++;
+  lane.lastUsed = now;
+  const verdict = say(domain, VerdictKind.Dispatch, index, reason);
+  verdict.lane = batch.lane;
+  verdict.first = domain.listCount;
+  verdict.count = batch.count;
+  verdict.value = batch.expected - now;
+  domain.listCount += batch.count;
+}
+
+/**
+ * Ends what cannot be served any more: late work past its hard deadline, the oldest beyond the share that late work may
+ * hold, and all of it where the setting says to shed and the model has other work.
+ */
+export function endLate(domain: Domain, now: f64): bool {
+  const share = max<u32>(domain.capacity >> 2, 1);
+  while (domain.late > 0) {
+    if (domain.verdictCount >= VERDICT_ROOM) return false;
+    const oldest = oldestLate(domain);
+    const slot = slotAt(domain.slots, oldest);
+    if (slot.hard <= now) refuse(domain, oldest, Reason.Expired);
+    else if (!domain.deferLate && domain.inFlight > 0 && laneAt(domain, slot.lane).model.seen >= 8)
+      refuse(domain, oldest, Reason.LateShed);
+    else if (domain.late > share) refuse(domain, oldest, Reason.LateOverflow);
+    else {
+      domain.wake = min(domain.wake, slot.hard);
+      return true;
+    }
+  }
+  return true;
+}

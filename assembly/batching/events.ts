@@ -1,0 +1,192 @@
+import { EventKind, Outcome, Reason, Setting, VerdictKind } from './codes';
+import { batchAt, Domain, Event, Lane, laneAt } from './domain';
+import { latencyLearn, latencyLearnBound, latencyMean, latencyQ, latencySeed } from './latency';
+import { checked, clamp, NONE, TENANTS_MAX, BANDS } from './memory';
+import { parallelLearn, parallelWatch } from './parallel';
+import { enqueue, freeSlot, refuse } from './queue';
+import { rateAdd } from './rate';
+import { slotAt, SlotState } from './slot';
+import { say } from './verdict';
+
+// What the host tells the kernel, one function an event.
+
+export function takeEvent(domain: Domain, event: Event): void {
+  const at = clamp(event.at, domain.now - 60000.0, domain.now);
+  if (event.kind == EventKind.Arrival) arrival(domain, event, at);
+  else if (event.kind == EventKind.Completion) completion(domain, event.id, event.code, at);
+  else if (event.kind == EventKind.Cancel) cancel(domain, event.id);
+  else if (event.kind == EventKind.Setting) applySetting(domain, event.code, event.value);
+  else if (event.kind == EventKind.Lateness) domain.lateness = nearPeak(domain.lateness, checked(event.value, 0, 1e9));
+  else if (event.kind == EventKind.ReplyPath) domain.replyPath = nearPeak(domain.replyPath, checked(event.value, 0, 1e9));
+  else if (event.kind == EventKind.LaneLimit) laneAt(domain, event.lane).requestLimit = <u32>checked(event.value, 0, 1e6);
+  else if (event.kind == EventKind.UpstreamChanged) domain.cold = 1;
+  else if (event.kind == EventKind.Drain) domain.draining = 1;
+  else unreachable();
+}
+
+/** Follows the upper end of a noisy measurement: up quickly, down slowly; about its P99. */
+function nearPeak(estimate: f64, sample: f64): f64 {
+  return estimate + (sample > estimate ? 0.3 : 0.003) * (min(sample, 1000.0) - estimate);
+}
+
+function arrival(domain: Domain, event: Event, at: f64): void {
+  assert(event.lane < domain.laneCount && laneAt(domain, event.lane).open);
+  assert(event.items >= 1);
+  const lane = laneAt(domain, event.lane);
+  const hard = checked(min(event.hard, at + domain.lateTimeoutMs), 0, 1e15);
+  const own = event.soft < at + domain.sloMs;
+  const soft = checked(min(min(event.soft, at + max(domain.sloMs, own ? 0.0 : event.value)), hard), -1e15, 1e15);
+  rateAdd(domain.rate, at, event.items);
+  rateAdd(lane.rate, at, event.items);
+  if (domain.freeSlot == NONE) {
+    say(domain, VerdictKind.Rejected, event.id, Reason.QueueFull);
+    return;
+  }
+  if (hard <= domain.now) {
+    say(domain, VerdictKind.Rejected, event.id, Reason.Expired);
+    return;
+  }
+  if (domain.inFlight > 0 && lane.model.seen >= 8 && domain.now + latencyMean(lane.model, event.items) > hard) {
+    say(domain, VerdictKind.Rejected, event.id, Reason.Unmeetable);
+    return;
+  }
+  const index = domain.freeSlot;
+  const slot = slotAt(domain.slots, index);
+  domain.freeSlot = slot.next;
+  slot.items = event.items;
+  slot.soft = soft;
+  slot.hard = hard;
+  slot.arrived = at;
+  slot.lane = event.lane;
+  slot.band = min(event.band, BANDS - 1);
+  slot.tenant = event.tenant < TENANTS_MAX ? event.tenant : 0;
+  slot.promised = 0;
+  const objective = soft - at;
+  // The shortest objective of late: believed at once, forgotten at a per mille a request.
+  if (objective < domain.shortestSloMs) domain.shortestSloMs = max(objective, 1.0);
+  else domain.shortestSloMs += 0.001 * (objective - domain.shortestSloMs);
+  enqueue(domain, index, domain.now);
+  say(domain, VerdictKind.Admitted, event.id, Reason.None).value = <f64>index;
+}
+
+function cancel(domain: Domain, index: u32): void {
+  assert(index < domain.capacity);
+  const state = slotAt(domain.slots, index).state;
+  // A request in flight leaves with its batch; one that ended in this very turn is already gone.
+  if (state != SlotState.OnTime && state != SlotState.Late) return;
+  const before = domain.verdictCount;
+  refuse(domain, index, Reason.None);
+  domain.verdictCount = before;
+}
+
+function completion(domain: Domain, index: u32, outcome: u32, at: f64): void {
+  assert(index < domain.batchCount);
+  const batch = batchAt(domain, index);
+  assert(batch.used != 0);
+  const lane = laneAt(domain, batch.lane);
+  const ms = max(at - batch.sent, 0.01);
+  if (outcome == Outcome.Answered) learn(domain, lane, index, ms, at);
+  else if ((outcome == Outcome.TimedOut || outcome == Outcome.Cancelled) && !batch.cold)
+    latencyLearnBound(lane.model, batch.items, ms);
+  else if (outcome == Outcome.TooLarge) tooLarge(lane, batch.items, at);
+
+  for (let i = batch.first; i != NONE; ) {
+    const next = slotAt(domain.slots, i).next;
+    freeSlot(domain, i);
+    i = next;
+  }
+  batch.used = 0;
+  domain.inFlight--;
+  lane.inFlight--;
+  lane.lastUsed = at;
+  if (domain.inFlight == 0) noteBusy(domain, at);
+}
+
+function learn(domain: Domain, lane: Lane, index: u32, ms: f64, at: f64): void {
+  const batch = batchAt(domain, index);
+  domain.lastAnswer = at;
+  accept(lane, batch.items, at);
+  if (batch.cold) {
+    domain.cold = 0;
+    lane.cold = 0;
+    return;
+  }
+  const alone = latencyMean(lane.model, batch.items);
+  if (batch.blocked > 0 || batch.blockedLane > 0) {
+    if (batch.blocked > 0) parallelLearn(domain.parallel, at, ms - alone, batch.blocked, alone);
+    if (batch.blockedLane > 0) parallelLearn(lane.parallel, at, ms - alone, batch.blockedLane, alone);
+    return;
+  }
+  if (lane.model.seen >= 8 && batch.full) {
+    parallelWatch(domain.parallel, at, ms / alone);
+    parallelWatch(lane.parallel, at, ms / alone);
+  }
+  latencyLearn(lane.model, batch.items, ms);
+}
+
+/** A size that the model took. Growth towards a refused size goes on at once after a success. */
+function accept(lane: Lane, items: u32, at: f64): void {
+  lane.accepted = max(lane.accepted, items);
+  if (lane.refused == 0) return;
+  if (lane.accepted >= lane.refused) lane.refused = 0;
+  if (items > lane.capacity) {
+    lane.capacity = items;
+    lane.nextGrowth = at;
+  }
+}
+
+/** 413: halve, remember the refused size, and close in on the limit between the two from below, one try at a time. */
+function tooLarge(lane: Lane, items: u32, at: f64): void {
+  if (items <= 1) return;
+  lane.refused = lane.refused == 0 ? items : min(lane.refused, items);
+  lane.accepted = min(lane.accepted, lane.refused - 1);
+  lane.capacity = max(max(lane.accepted, items >> 1), 1);
+  lane.nextGrowth = at + 500.0;
+}
+
+function noteBusy(domain: Domain, at: f64): void {
+  const span = max(at - domain.busyAt, 0.001);
+  const share = clamp((at - max(domain.busySince, domain.busyAt)) / span, 0, 1);
+  domain.busyShare += (1.0 - Math.exp(-span / 10000.0)) * (share - domain.busyShare);
+  domain.busyAt = at;
+}
+
+function applySetting(domain: Domain, code: u32, value: f64): void {
+  if (code == Setting.SloMs) {
+    domain.sloMs = checked(value, 1, 3.6e6);
+    domain.shortestSloMs = min(domain.shortestSloMs, domain.sloMs);
+  } else if (code == Setting.SloQuantile) {
+    domain.quantile = checked(value, 0.5, 0.9999);
+    for (let i: u32 = 0; i < domain.laneCount; i++) {
+      laneAt(domain, i).model.quantile = domain.quantile;
+      laneAt(domain, i).model.stale = 1;
+    }
+  } else if (code == Setting.Patience) domain.patience = checked(value, -1, 1);
+  else if (code == Setting.MaxBatchItems) {
+    domain.maxBatchItems = <u32>checked(value, 1, <f64>domain.batchItemsBound);
+    for (let i: u32 = 0; i < domain.laneCount; i++) {
+      const lane = laneAt(domain, i);
+      if (lane.refused == 0) lane.capacity = domain.maxBatchItems;
+    }
+  } else if (code == Setting.DeferLate) domain.deferLate = value != 0 ? 1 : 0;
+  else if (code == Setting.LateTimeoutMs) domain.lateTimeoutMs = checked(value, 1, 3.6e6);
+  else unreachable();
+}
+
+/** A new lane starts from the curve of the lane that has been measured most. */
+export function seedLane(domain: Domain, row: u32): void {
+  let best = NONE;
+  for (let i: u32 = 0; i < domain.laneHigh; i++) {
+    if (i == row || !laneAt(domain, i).open) continue;
+    if (best == NONE || laneAt(domain, i).model.seen > laneAt(domain, best).model.seen) best = i;
+  }
+  if (best != NONE && laneAt(domain, best).model.seen > 0) {
+    latencySeed(laneAt(domain, row).model, laneAt(domain, best).model);
+    laneAt(domain, row).cold = 0;
+  }
+}
+
+/** The quantile curve for reports. */
+export function curveQ(domain: Domain, row: u32, items: u32): f64 {
+  return latencyQ(laneAt(domain, row).model, items);
+}

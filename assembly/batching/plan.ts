@@ -1,0 +1,178 @@
+import { Reason } from './codes';
+import { demandRate } from './demand';
+import { Batch, batchAt, Domain, flowAt, Lane, laneAt } from './domain';
+import { latencyMean, latencyQ, latencyWait } from './latency';
+import { clamp, NONE } from './memory';
+import { parallelLimit } from './parallel';
+import { becomeLate, nextFlow } from './queue';
+import { rateGap, rateNow } from './rate';
+import { slotAt } from './slot';
+
+// What one lane would send now. `examine` fills the plan below; there is one, because one decision is made at a time.
+
+/** Items to send, the flow whose head leads the batch, and the slack that is left at that size. */
+export let planItems: u32 = 0;
+export let planFlow: u32 = NONE;
+export let planSlack: f64 = 0;
+/** When to look again, if the lane waits; otherwise -1. */
+export let planUntil: f64 = -1;
+export let planReason: Reason = Reason.None;
+/** Ms until the first of those in flight would end, when this batch goes on top of the limit; else 0. */
+export let planBlocked: f64 = 0;
+export let planBlockedLane: f64 = 0;
+
+/** Lateness of timers and event loop (at least 1.5 ms) and the way back to the caller: added to every prediction. */
+export function guardMs(domain: Domain): f64 {
+  return min(max(domain.lateness, 1.5) + domain.replyPath, domain.sloMs * 0.25);
+}
+
+/** Items a batch of this lane may hold, never more than twice of what was tried before. */
+export function laneCapacity(domain: Domain, lane: Lane, now: f64): u32 {
+  let most = min(domain.maxBatchItems, lane.capacity);
+  if (lane.refused > lane.capacity + 1 && now >= lane.nextGrowth) most = (lane.capacity + lane.refused) >> 1;
+  const tried = max<u32>(lane.model.largest, 1);
+  return max<u32>(min(most, tried * 2), 1);
+}
+
+/** The share of one second's worth of model time that the present load takes when batched well: 1 is saturation. */
+export function domainLoad(domain: Domain, lane: Lane, now: f64): f64 {
+  const n = min(domain.maxBatchItems, lane.capacity);
+  return (rateNow(domain.rate, now) * latencyMean(lane.model, n)) / <f64>n / <f64>domain.parallel.k;
+}
+
+/** `auto`: 0 while the domain would be busy less than half of the time, rising to 0.5 towards 80 %. */
+function patienceNow(domain: Domain, lane: Lane, now: f64): f64 {
+  if (domain.patience >= 0) return domain.patience;
+  return clamp((domainLoad(domain, lane, now) - 0.5) / 0.6, 0.0, 0.5);
+}
+
+/** The least n at which n / L(n) keeps up with `rate`, at most `most`. */
+function leastItems(lane: Lane, rate: f64, most: u32): u32 {
+  for (let n: u32 = 1; n < most; n++) {
+    if (<f64>n >= rate * latencyMean(lane.model, n)) return n;
+  }
+  return most;
+}
+
+/** The largest n in [least, most] that ends within `slack` ms. */
+export function largestWithin(lane: Lane, slack: f64, least: u32, most: u32): u32 {
+  let low = least;
+  let high = most;
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (latencyQ(lane.model, middle) <= slack) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}
+
+/** Ms until the first batch in flight is expected to end; with `lane` below NONE only that lane's batches count. */
+function untilFree(domain: Domain, lane: u32, now: f64): f64 {
+  let first: f64 = 1e9;
+  for (let i: u32 = 0; i < domain.batchCount; i++) {
+    const batch: Batch = batchAt(domain, i);
+    if (batch.used && (lane == NONE || batch.lane == lane)) first = min(first, max(batch.expected - now, 0.0));
+  }
+  return first;
+}
+
+/**
+ * Whether another batch of the lane may be in flight now: under both limits, or on top of one as a probe, which needs
+ * a curve to compare with. Leaves the time a queue would cost in planBlocked and planBlockedLane.
+ */
+export function mayRun(domain: Domain, laneIndex: u32, now: f64): bool {
+  const lane = laneAt(domain, laneIndex);
+  planBlocked = 0;
+  planBlockedLane = 0;
+  if (domain.inFlight == 0) return true;
+  if (domain.inFlight >= domain.batchCount) return false;
+  if (domain.inFlight >= parallelLimit(domain.parallel, now)) return false;
+  if (lane.inFlight >= parallelLimit(lane.parallel, now)) return false;
+  const over = domain.inFlight >= domain.parallel.k;
+  const overLane = lane.inFlight >= lane.parallel.k;
+  if (!over && !overLane) return true;
+  if (lane.model.seen < 3) return false;
+  if (over) planBlocked = untilFree(domain, NONE, now);
+  if (overLane) planBlockedLane = untilFree(domain, laneIndex, now);
+  return max(planBlocked, planBlockedLane) > 0.25 * latencyMean(lane.model, 1);
+}
+
+/**
+ * Plans the lane's next batch. Heads that can no longer be on time at the size that throughput needs become late on the
+ * way. False: nothing on time is left, or what may run now would not be worth it.
+ *
+ * n_min is the least n with n / L(n) >= max(arrival rate, rate that the waiting deadlines need), shared by the k batches
+ * that run at once; n is the largest that the head's deadline allows from there, not beyond the knee.
+ */
+export function examine(domain: Domain, laneIndex: u32, now: f64): bool {
+  const lane = laneAt(domain, laneIndex);
+  const guard = guardMs(domain);
+  const most = laneCapacity(domain, lane, now);
+  const blocked = max(planBlocked, planBlockedLane);
+  const need = max(rateNow(domain.rate, now), demandRate(domain.demand, now)) / <f64>domain.parallel.k;
+  const fit = leastItems(lane, need, most);
+  planUntil = -1;
+
+  let flowIndex: u32;
+  let least: u32;
+  let slack: f64;
+  while (true) {
+    flowIndex = nextFlow(domain, lane);
+    if (flowIndex == NONE) return false;
+    const head = flowAt(domain, flowIndex).order.head;
+    const slot = slotAt(domain.slots, head);
+    least = max(min(fit, lane.items), slot.items);
+    slack = slot.soft - now - guard;
+    if (latencyQ(lane.model, least) <= slack) break;
+    // A head that waited because this kernel told it to is not dropped for the timer's lateness.
+    if (slot.promised && slack + 4.0 * guard > latencyQ(lane.model, slot.items)) {
+      least = slot.items;
+      break;
+    }
+    if (domain.verdictCount >= VERDICT_ROOM) return false;
+    becomeLate(domain, head);
+  }
+  // A probe may turn out to stand in a queue: it is sent only where that would still be on time.
+  if (blocked > 0 && slack < blocked + latencyQ(lane.model, least)) return false;
+
+  const top = min(most, max(lane.model.knee, least));
+  let items = largestWithin(lane, slack - blocked, least, max(min(top, lane.items), least));
+  planReason = items >= most ? Reason.Full : Reason.SlotFree;
+  if (lane.items > 0 && !domain.draining && blocked == 0 && lane.late.count == 0 && items < top && items >= lane.items) {
+    planUntil = waitUntil(domain, lane, items, slack, top, now);
+  }
+  planItems = items;
+  planFlow = flowIndex;
+  planSlack = slack - latencyQ(lane.model, items);
+  return true;
+}
+
+/** Verdicts after which a call ends, so that any one decision still fits the table. */
+// @ts-ignore: decorator
+@inline export const VERDICT_ROOM: u32 = 256;
+
+/**
+ * Whether to wait for company, and until when; -1 is not at all.
+ *
+ * Waiting for one more request costs (items that wait) x (expected gap); it saves s = L(n) + L(1) - L(n+1) of model
+ * time. At patience p a ms of model time is worth p / (1 - p) ms of delay, so that p = 1 uses all slack.
+ */
+function waitUntil(domain: Domain, lane: Lane, items: u32, slack: f64, top: u32, now: f64): f64 {
+  const patience = patienceNow(domain, lane, now);
+  if (patience <= 0) return -1;
+  const model = lane.model;
+  const company = items + 1 + <u32>min(rateNow(lane.rate, now) * max(slack, 0.0), 1024.0);
+  const latest = now + slack - latencyWait(model, min(company, top));
+  if (latest <= now + 0.05) {
+    planReason = Reason.Deadline;
+    return -1;
+  }
+  if (patience >= 1.0) return latest;
+  const saving = latencyMean(model, items) + latencyMean(model, 1) - latencyMean(model, items + 1);
+  const worth = (saving * patience) / (1.0 - patience) / <f64>items;
+  if (rateGap(lane.rate, now) > worth) {
+    planReason = Reason.Patience;
+    return -1;
+  }
+  return min(latest, max(lane.rate.last + worth, now + 0.05));
+}
