@@ -1,12 +1,11 @@
 // Builds everything that ships: the kernels in three flavours each, and the bundle. The same sources give the same bytes.
 import { createHash } from 'node:crypto';
 import { cp, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const kernels = ['batching', 'wire', 'digits'];
 const flavours = ['simd', 'scalar', 'debug'];
 
 if (isMainThread) await main();
@@ -23,6 +22,10 @@ async function main() {
 /** Compiles each kernel whose sources or compiler settings changed since the last build, two at a time. */
 async function buildKernels() {
   const jobs = [];
+  const kernels = (await filesBelow(join(root, 'assembly')))
+    .filter((file) => file.endsWith('/index.ts'))
+    .map((file) => basename(dirname(file)))
+    .sort();
   for (const kernel of kernels) {
     const stamp = await stampOf(kernel);
     const stampFile = join(root, `dist/wasm/${kernel}.stamp`);
@@ -55,7 +58,6 @@ function runWorker(data) {
 
 async function compileKernel(kernel, flavour) {
   const { default: asc } = await import('assemblyscript/asc');
-  process.chdir === undefined; // Worker threads share the working directory; asc is told the base directory instead.
   const { error, stderr } = await asc.main([
     `assembly/${kernel}/index.ts`,
     '--baseDir', root,

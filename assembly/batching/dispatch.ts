@@ -15,7 +15,6 @@ import {
   planReason,
   planSlack,
   planUntil,
-  VERDICT_ROOM,
 } from './plan';
 import { dequeue, dequeueLate, nextFlow, oldestLate, refuse } from './queue';
 import { slotAt, SlotState } from './slot';
@@ -203,7 +202,7 @@ function sendBatch(domain: Domain, index: u32, reason: Reason, now: f64): void {
 export function endLate(domain: Domain, now: f64): bool {
   const share = max<u32>(domain.capacity >> 2, 1);
   while (domain.late > 0) {
-    if (domain.verdictCount >= VERDICT_ROOM) return false;
+    if (domain.verdictCount >= domain.room) return false;
     const oldest = oldestLate(domain);
     const slot = slotAt(domain.slots, oldest);
     if (slot.hard <= now) refuse(domain, oldest, Reason.Expired);

@@ -147,6 +147,8 @@ export class Domain {
   draining: u32;
   cold: u32;
   verdictCount: u32;
+  /** Verdicts after which this call ends with a "more" mark. */
+  room: u32;
   listCount: u32;
   clockBack: u32;
   seeded: u32;

@@ -33,9 +33,10 @@ function arrival(domain: Domain, event: Event, at: f64): void {
   assert(event.lane < domain.laneCount && laneAt(domain, event.lane).open);
   assert(event.items >= 1);
   const lane = laneAt(domain, event.lane);
-  const hard = checked(min(event.hard, at + domain.lateTimeoutMs), 0, 1e15);
-  const own = event.soft < at + domain.sloMs;
-  const soft = checked(min(min(event.soft, at + max(domain.sloMs, own ? 0.0 : event.value)), hard), -1e15, 1e15);
+  // Infinity means that the domain's own objective or timeout counts.
+  const asked = event.soft < Infinity ? event.soft : at + domain.sloMs;
+  const hard = checked(event.hard < Infinity ? event.hard : max(at + domain.lateTimeoutMs, asked), 0, 1e15);
+  const soft = checked(min(asked, hard), 0, 1e15);
   rateAdd(domain.rate, at, event.items);
   rateAdd(lane.rate, at, event.items);
   if (domain.freeSlot == NONE) {

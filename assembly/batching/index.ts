@@ -3,16 +3,17 @@
 // `configure`.
 import { Abi } from './codes';
 import { dispatchLate, dispatchNext, endLate } from './dispatch';
-import { Domain, Event, EVENTS_MAX, laneAt, makeDomain, openLane, Verdict } from './domain';
+import { Domain, Event, EVENTS_MAX, flowAt, laneAt, makeDomain, openLane, Verdict } from './domain';
 import { curveQ, seedLane, takeEvent } from './events';
 import { latencyForget, latencyMean } from './latency';
 import { checked, clamp, NONE, WAKE_MS_MAX } from './memory';
 import { parallelReset } from './parallel';
-import { VERDICT_ROOM } from './plan';
 import { becomeLate, nextFlow } from './queue';
 import { rateNow, rateReset } from './rate';
-import { flowAt } from './domain';
 import { slotAt } from './slot';
+
+/** A call ends after this many verdicts beyond its arrivals, so that mass expiry never holds the event loop. */
+const EXPIRIES_MAX: u32 = 256;
 
 export function abi_version(): u32 {
   return Abi.Version;
@@ -101,23 +102,23 @@ export function step(handle: usize, now: f64, events: u32): u32 {
   for (let i: u32 = 0; i < events; i++) {
     takeEvent(domain, changetype<Event>(domain.events + <usize>i * offsetof<Event>()));
   }
-  const room = VERDICT_ROOM + domain.verdictCount;
-  let more = !passDeadlines(domain, now, room);
+  domain.room = EXPIRIES_MAX + domain.verdictCount;
+  let more = !passDeadlines(domain, now);
   while (!more) {
-    if (domain.verdictCount >= room) more = true;
+    if (domain.verdictCount >= domain.room) more = true;
     else if (!dispatchNext(domain, now) && !dispatchLate(domain, now)) break;
   }
-  if (!endLate(domain, now)) more = true;
+  if (!endLate(domain, now) || domain.verdictCount >= domain.room) more = true;
   if (more) domain.wake = now;
   return domain.verdictCount;
 }
 
 /** On-time requests whose soft deadline passed while the model was busy become late, so that hard deadlines hold. */
-function passDeadlines(domain: Domain, now: f64, room: u32): bool {
+function passDeadlines(domain: Domain, now: f64): bool {
   for (let i: u32 = 0; i < domain.laneHigh; i++) {
     const lane = laneAt(domain, i);
     while (lane.waiting > 0) {
-      if (domain.verdictCount >= room) return false;
+      if (domain.verdictCount >= domain.room) return false;
       const head = flowAt(domain, nextFlow(domain, lane)).order.head;
       const soft = slotAt(domain.slots, head).soft;
       if (soft >= now) {

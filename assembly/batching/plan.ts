@@ -129,7 +129,7 @@ export function examine(domain: Domain, laneIndex: u32, now: f64): bool {
       least = slot.items;
       break;
     }
-    if (domain.verdictCount >= VERDICT_ROOM) return false;
+    if (domain.verdictCount >= domain.room) return false;
     becomeLate(domain, head);
   }
   // A probe may turn out to stand in a queue: it is sent only where that would still be on time.
@@ -146,10 +146,6 @@ export function examine(domain: Domain, laneIndex: u32, now: f64): bool {
   planSlack = slack - latencyQ(lane.model, items);
   return true;
 }
-
-/** Verdicts after which a call ends, so that any one decision still fits the table. */
-// @ts-ignore: decorator
-@inline export const VERDICT_ROOM: u32 = 256;
 
 /**
  * Whether to wait for company, and until when; -1 is not at all.

@@ -1,5 +1,5 @@
-// The host's side of batching.wasm. See the interface below; the implementation decodes the two rings.
-import type { Reason, Setting, Outcome } from './reasons.ts';
+// The host's side of batching.wasm: what a host may tell a scheduling domain, and what it hears back.
+import type { Outcome, Reason, Setting } from './reasons.ts';
 
 /** Bounds and settings of one scheduling domain. Times in milliseconds. */
 export interface DomainSettings {
@@ -29,8 +29,9 @@ export interface Arrival {
   ticket: number;
   lane: number;
   items: number;
-  /** Infinity where the domain's SLO counts alone; otherwise the request's own soft deadline. */
+  /** Infinity: the domain's SLO counts. */
   softDeadline: number;
+  /** Infinity: the domain's late timeout counts. */
   hardDeadline: number;
   /** 0 is the most urgent band; the default band is 4 of 0..7. */
   band: number;
@@ -66,4 +67,20 @@ export interface BatchingDomain {
    * `now` itself when more verdicts are ready than one call may give.
    */
   step(now: number, sink: VerdictSink): number;
+  /** What the domain has learned and holds, for reports. */
+  readonly signals: DomainSignals;
+}
+
+/** Read-outs of a domain. Rates in items per second, times in ms. */
+export interface DomainSignals {
+  waiting(): number;
+  lateWaiting(): number;
+  inFlight(): number;
+  parallelLimit(): number;
+  arrivalRate(): number;
+  busyShare(): number;
+  expectedMs(lane: number, items: number): number;
+  quantileMs(lane: number, items: number): number;
+  laneCapacity(lane: number): number;
+  laneKnee(lane: number): number;
 }

@@ -1,0 +1,7 @@
+#!/usr/bin/env node
+import { Command } from 'commander';
+
+const program = new Command('paceline').description(
+  'Keeps a latency promise for model serving on KServe and Knative, at the lowest cost the promise allows.',
+);
+await program.parseAsync();

@@ -1,0 +1,32 @@
+import { Random } from './random.ts';
+import type { SimulatedModel, SimulatedRequest } from './run.ts';
+
+/** The reference model of the figures: serial, 20 ms + 1 ms an item, 413 above 32. 100 % is 32 / 52 ms = 615 requests/s. */
+export function referenceModel(noise = 0.02): SimulatedModel {
+  return { servers: 1, perLane: false, maxItems: 32, noise, meanMs: (items) => 20 + items };
+}
+
+/** Requests per second at which the reference model is saturated. */
+export const referenceCapacity = 32_000 / 52;
+
+/** Poisson arrivals at `perSecond` for `seconds`; each request draws its objective and lane from `kinds` by weight. */
+export function poisson(
+  seed: number,
+  start: number,
+  seconds: number,
+  perSecond: number | ((seconds: number) => number),
+  kinds: readonly { weight: number; sloMs: number; lane: number }[],
+): SimulatedRequest[] {
+  const random = new Random(seed);
+  const total = kinds.reduce((sum, kind) => sum + kind.weight, 0);
+  const requests: SimulatedRequest[] = [];
+  let at = 0;
+  while (at < seconds * 1000) {
+    const rate = typeof perSecond === 'number' ? perSecond : perSecond(at / 1000);
+    at += random.exponential(1000 / rate);
+    let pick = random.uniform() * total;
+    const kind = kinds.find((each) => (pick -= each.weight) < 0) ?? kinds[0];
+    if (kind && at < seconds * 1000) requests.push({ at: start + at, sloMs: kind.sloMs, lane: kind.lane });
+  }
+  return requests;
+}
