@@ -10,6 +10,7 @@ import {
   mayRun,
   planBlocked,
   planBlockedLane,
+  planFirst,
   planFlow,
   planItems,
   planReason,
@@ -31,6 +32,7 @@ export function dispatchNext(domain: Domain, now: f64): bool {
   let bestServed: f64 = 0;
   let bestSlack: f64 = 0;
   let bestItems: u32 = 0;
+  let bestFirst = NONE;
   let bestReason = Reason.None;
   let bestBlocked: f64 = 0;
   let bestBlockedLane: f64 = 0;
@@ -55,6 +57,7 @@ export function dispatchNext(domain: Domain, now: f64): bool {
     bestServed = served;
     bestSlack = planSlack;
     bestItems = planItems;
+    bestFirst = planFirst;
     bestReason = planReason;
     bestBlocked = planBlocked;
     bestBlockedLane = planBlockedLane;
@@ -62,8 +65,11 @@ export function dispatchNext(domain: Domain, now: f64): bool {
   if (best == NONE) return false;
   const lane = laneAt(domain, best);
   const batch = openBatch(domain, best, now);
-  fillOnTime(domain, lane, batch, bestItems, now);
-  fillLate(domain, lane, batch, bestSlack + latencyQ(lane.model, bestItems), now);
+  if (max(bestBlocked, bestBlockedLane) > 0) fillProbe(domain, batch, bestFirst, bestItems);
+  else {
+    fillOnTime(domain, lane, batch, bestItems, now);
+    fillLate(domain, lane, batch, bestSlack + latencyQ(lane.model, bestItems), now);
+  }
   const changed = batchAt(domain, batch);
   changed.blocked = bestBlocked;
   changed.blockedLane = bestBlockedLane;
@@ -82,10 +88,12 @@ function promise(domain: Domain, lane: Lane): void {
  * model cannot meet the objective, late work is all there is and runs at once.
  */
 export function dispatchLate(domain: Domain, now: f64): bool {
-  if (domain.late == 0 || domain.waiting > 0) return false;
+  if (domain.late == 0) return false;
   const oldest = oldestLate(domain);
   const laneIndex = slotAt(domain.slots, oldest).lane;
   const lane = laneAt(domain, laneIndex);
+  // A lane that has only late work gets one batch a second even beside work that is on time: things may have changed.
+  if (domain.waiting > 0 && (lane.waiting > 0 || now - lane.lastUsed < 1000.0)) return false;
   if (!mayRun(domain, laneIndex, now) || planBlocked > 0 || planBlockedLane > 0) return false;
   const guard = guardMs(domain);
   const alone = latencyQ(lane.model, 1);
@@ -127,6 +135,21 @@ function takeLate(domain: Domain, lane: Lane, batch: u32, most: u32, now: f64): 
       dequeueLate(domain, at);
       addToBatch(domain, record, at);
     }
+    at = next;
+  }
+}
+
+/** A probe takes the requests from `first` on, in the order of their deadlines. */
+function fillProbe(domain: Domain, batch: u32, first: u32, items: u32): void {
+  const record = batchAt(domain, batch);
+  const limit = laneAt(domain, record.lane).requestLimit;
+  for (let at = first; at != NONE; ) {
+    const slot = slotAt(domain.slots, at);
+    const next = slot.next;
+    if (record.count > 0 && record.items + slot.items > items) return;
+    if (limit > 0 && record.count >= limit) return;
+    dequeue(domain, at);
+    addToBatch(domain, record, at);
     at = next;
   }
 }
@@ -182,6 +205,8 @@ function sendBatch(domain: Domain, index: u32, reason: Reason, now: f64): void {
   batch.expected = now + max(batch.blocked, batch.blockedLane) + time;
   batch.cold = max(domain.cold, lane.cold);
   if (now - domain.lastAnswer > 60000.0 && domain.inFlight == 0) batch.cold = 1;
+  batch.level = domain.parallel.k;
+  batch.levelLane = lane.parallel.k;
   batch.full = domain.inFlight + 1 >= domain.parallel.k ? 1 : 0;
   if (domain.inFlight == 0) domain.busySince = now;
   domain.inFlight++;

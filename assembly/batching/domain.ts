@@ -57,6 +57,9 @@ export class Batch {
   used: u32;
   cold: u32;
   full: u32;
+  /** k of the domain and of the lane when it was sent. */
+  level: u32;
+  levelLane: u32;
   unused: u32;
 }
 

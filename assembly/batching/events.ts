@@ -114,8 +114,10 @@ function learn(domain: Domain, lane: Lane, index: u32, ms: f64, at: f64): void {
   }
   const alone = latencyMean(lane.model, batch.items);
   if (batch.blocked > 0 || batch.blockedLane > 0) {
-    if (batch.blocked > 0) parallelLearn(domain.parallel, at, ms - alone, batch.blocked, alone);
-    if (batch.blockedLane > 0) parallelLearn(lane.parallel, at, ms - alone, batch.blockedLane, alone);
+    if (batch.blocked > 0 && batch.level == domain.parallel.k)
+      parallelLearn(domain.parallel, at, ms - alone, batch.blocked, alone);
+    if (batch.blockedLane > 0 && batch.levelLane == lane.parallel.k)
+      parallelLearn(lane.parallel, at, ms - alone, batch.blockedLane, alone);
     return;
   }
   if (lane.model.seen >= 8 && batch.full) {
@@ -123,6 +125,15 @@ function learn(domain: Domain, lane: Lane, index: u32, ms: f64, at: f64): void {
     parallelWatch(lane.parallel, at, ms / alone);
   }
   latencyLearn(lane.model, batch.items, ms);
+  if (lane.model.seen == 4) seedOthers(domain, batch.lane);
+}
+
+/** Lanes that nothing is known of yet start from the first curve that is. */
+function seedOthers(domain: Domain, row: u32): void {
+  for (let i: u32 = 0; i < domain.laneHigh; i++) {
+    const lane = laneAt(domain, i);
+    if (i != row && lane.open && lane.model.seen == 0) latencySeed(lane.model, laneAt(domain, row).model);
+  }
 }
 
 /** A size that the model took. Growth towards a refused size goes on at once after a success. */

@@ -13,6 +13,8 @@ import { slotAt } from './slot';
 /** Items to send, the flow whose head leads the batch, and the slack that is left at that size. */
 export let planItems: u32 = 0;
 export let planFlow: u32 = NONE;
+/** The first request to take: the flow's head, unless a probe starts further back. */
+export let planFirst: u32 = NONE;
 export let planSlack: f64 = 0;
 /** When to look again, if the lane waits; otherwise -1. */
 export let planUntil: f64 = -1;
@@ -124,6 +126,11 @@ export function examine(domain: Domain, laneIndex: u32, now: f64): bool {
     least = max(min(fit, lane.items), slot.items);
     slack = slot.soft - now - guard;
     if (latencyQ(lane.model, least) <= slack) break;
+    // Before eight observations nothing is given up: the first batches teach what the prior cannot know.
+    if (lane.model.seen < 8) {
+      least = slot.items;
+      break;
+    }
     // A head that waited because this kernel told it to is not dropped for the timer's lateness.
     if (slot.promised && slack + 4.0 * guard > latencyQ(lane.model, slot.items)) {
       least = slot.items;
@@ -132,8 +139,14 @@ export function examine(domain: Domain, laneIndex: u32, now: f64): bool {
     if (domain.verdictCount >= domain.room) return false;
     becomeLate(domain, head);
   }
-  // A probe may turn out to stand in a queue: it is sent only where that would still be on time.
-  if (blocked > 0 && slack < blocked + latencyQ(lane.model, least)) return false;
+  planFirst = flowAt(domain, flowIndex).order.head;
+  if (blocked > 0) {
+    // A probe may turn out to stand in a queue: it takes only requests for which that would still be in time.
+    const due = now + guard + blocked + latencyQ(lane.model, least);
+    while (planFirst != NONE && slotAt(domain.slots, planFirst).soft < due) planFirst = slotAt(domain.slots, planFirst).next;
+    if (planFirst == NONE) return false;
+    slack = slotAt(domain.slots, planFirst).soft - now - guard;
+  }
 
   const top = min(most, max(lane.model.knee, least));
   let items = largestWithin(lane, slack - blocked, least, max(min(top, lane.items), least));
