@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { cp, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads';
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const flavours = ['simd', 'scalar', 'debug'];
@@ -60,10 +60,14 @@ async function compileKernel(kernel, flavour) {
   const { default: asc } = await import('assemblyscript/asc');
   const { error, stderr } = await asc.main([
     `assembly/${kernel}/index.ts`,
-    '--baseDir', root,
-    '--config', 'asconfig.json',
-    '--target', flavour,
-    '--outFile', `dist/wasm/${kernel}.${flavour}.wasm`,
+    '--baseDir',
+    root,
+    '--config',
+    'asconfig.json',
+    '--target',
+    flavour,
+    '--outFile',
+    `dist/wasm/${kernel}.${flavour}.wasm`,
   ]);
   if (error) parentPort.postMessage(`${kernel} (${flavour}): ${error.message}\n${stderr.toString()}`);
 }
@@ -77,7 +81,11 @@ async function stampOf(kernel) {
     ...(await filesBelow(join(root, 'assembly/abort'))),
     ...(await filesBelow(join(root, 'assembly', kernel))),
   ];
-  for (const file of files.sort()) hash.update(relative(root, file)).update('\0').update(await readFile(file));
+  for (const file of files.sort())
+    hash
+      .update(relative(root, file))
+      .update('\0')
+      .update(await readFile(file));
   return hash.digest('hex');
 }
 
@@ -108,8 +116,12 @@ async function bundle() {
     legalComments: 'none',
     logLevel: 'warning',
     // Some dependencies are CommonJS and call require() for Node's own modules.
-    banner: { js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);" },
+    banner: {
+      js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+    },
   });
   await writeFile(join(root, 'dist/meta.json'), JSON.stringify(result.metafile));
-  await cp(join(root, 'src/digits/weights'), join(root, 'dist/digits'), { recursive: true, force: true }).catch(() => {});
+  await cp(join(root, 'src/digits/weights'), join(root, 'dist/digits'), { recursive: true, force: true }).catch(
+    () => {},
+  );
 }

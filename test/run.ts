@@ -56,7 +56,9 @@ async function runQueue(): Promise<void> {
     const result = await runFile(file);
     results.push(result);
     const verdict = result.failed > 0 ? 'FAIL' : 'ok  ';
-    console.log(`${verdict} ${relative(projectRoot, join(testRoot, file))} (${result.passed} passed, ${result.seconds.toFixed(1)} s)`);
+    console.log(
+      `${verdict} ${relative(projectRoot, join(testRoot, file))} (${result.passed} passed, ${result.seconds.toFixed(1)} s)`,
+    );
     if (result.failed > 0) console.log(result.output);
   }
 }

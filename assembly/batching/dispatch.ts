@@ -18,7 +18,7 @@ import {
   planUntil,
 } from './plan';
 import { dequeue, dequeueLate, nextFlow, oldestLate, refuse } from './queue';
-import { slotAt, SlotState } from './slot';
+import { Slot, slotAt, SlotState } from './slot';
 import { say } from './verdict';
 
 /**
@@ -148,6 +148,7 @@ function fillProbe(domain: Domain, batch: u32, first: u32, items: u32): void {
     const next = slot.next;
     if (record.count > 0 && record.items + slot.items > items) return;
     if (limit > 0 && record.count >= limit) return;
+    charge(domain, laneAt(domain, record.lane), slot, items);
     dequeue(domain, at);
     addToBatch(domain, record, at);
     at = next;
@@ -163,13 +164,18 @@ function fillOnTime(domain: Domain, lane: Lane, batch: u32, items: u32, now: f64
     const head = flow.order.head;
     const slot = slotAt(domain.slots, head);
     if (record.count > 0 && (record.items + slot.items > items || slot.soft < horizon)) return;
-    const tenant = domain.served + (<usize>flow.tenant << 3);
-    const got = load<f64>(tenant);
-    domain.virtual = max(domain.virtual, got);
-    if (slot.tenant != 0) store<f64>(tenant, got + (latencyMean(lane.model, items) * <f64>slot.items) / <f64>items);
+    charge(domain, lane, slot, items);
     dequeue(domain, head);
     addToBatch(domain, record, head);
   }
+}
+
+/** A tenant pays its share of the batch's expected model time. Tenant 0, whom all others share, pays nothing. */
+function charge(domain: Domain, lane: Lane, slot: Slot, items: u32): void {
+  const tenant = domain.served + (<usize>slot.tenant << 3);
+  const paid = load<f64>(tenant);
+  domain.virtual = max(domain.virtual, paid);
+  if (slot.tenant != 0) store<f64>(tenant, paid + (latencyMean(lane.model, items) * <f64>slot.items) / <f64>items);
 }
 
 function openBatch(domain: Domain, laneIndex: u32, now: f64): u32 {

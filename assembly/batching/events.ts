@@ -32,6 +32,7 @@ function nearPeak(estimate: f64, sample: f64): f64 {
 function arrival(domain: Domain, event: Event, at: f64): void {
   assert(event.lane < domain.laneCount && laneAt(domain, event.lane).open);
   assert(event.items >= 1);
+  assert(!isNaN(event.soft) && !isNaN(event.hard));
   const lane = laneAt(domain, event.lane);
   // Infinity means that the domain's own objective or timeout counts.
   const asked = event.soft < Infinity ? event.soft : at + domain.sloMs;

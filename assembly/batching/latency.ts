@@ -82,7 +82,8 @@ export function latencyForget(model: Latency, priorMs: f64, quantile: f64): void
 /** Takes over another lane's curve as a weak prior: its means count as two samples each. */
 export function latencySeed(model: Latency, from: Latency): void {
   memory.copy(model.buckets, from.buckets, <usize>BUCKET_COUNT * BUCKET_BYTES + <usize>RATIO_COUNT * 4);
-  model.seen = min<u32>(from.seen, 4);
+  // A measured curve is trusted from the start; one that is still being learned is not.
+  model.seen = from.seen >= 4 ? 8 : from.seen;
   model.largest = from.largest;
   model.variance = from.variance;
   model.ratioWeight = from.ratioWeight;

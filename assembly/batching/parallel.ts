@@ -58,7 +58,7 @@ export function parallelLearn(parallel: Parallel, now: f64, extra: f64, blocked:
   parallel.extra += clamp(extra, -blocked, 2.0 * blocked);
   parallel.blocked += blocked;
   parallel.samples++;
-  if (parallel.samples < 5 || parallel.blocked < 2.0 * aloneMs) return;
+  if (parallel.samples < 8 || parallel.blocked < 2.0 * aloneMs) return;
   if (parallel.extra < 0.5 * parallel.blocked) {
     parallel.k++;
     parallel.backoff = BACKOFF_MS;

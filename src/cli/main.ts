@@ -1,7 +1,10 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
+import { simulateCommand } from './simulate.ts';
 
-const program = new Command('paceline').description(
-  'Keeps a latency promise for model serving on KServe and Knative, at the lowest cost the promise allows.',
-);
+const program = new Command('paceline')
+  .description(
+    'Keeps a latency promise for model serving on KServe and Knative, at the lowest cost the promise allows.',
+  )
+  .addCommand(simulateCommand());
 await program.parseAsync();

@@ -1,7 +1,7 @@
 import { Abi, EventKind, VerdictKind } from '../../assembly/batching/codes.ts';
 import type { Arrival, BatchingDomain, DomainSettings, DomainSignals, VerdictSink } from './batching.ts';
 import { instantiateKernel, type KernelFlavour } from './load.ts';
-import { Outcome, type Reason, Setting } from './reasons.ts';
+import { type Outcome, type Reason, Setting } from './reasons.ts';
 
 type KernelFunction = (...args: number[]) => number;
 
@@ -42,7 +42,11 @@ const verdictBytes = 32;
  */
 export function createBatchingDomain(settings: DomainSettings, now: number, flavour?: KernelFlavour): BatchingDomain {
   const kernel = instantiateKernel('batching', flavour) as unknown as BatchingExports;
-  if (kernel.abi_version() !== Abi.Version || kernel.event_bytes() !== eventBytes || kernel.verdict_bytes() !== verdictBytes) {
+  if (
+    kernel.abi_version() !== Abi.Version ||
+    kernel.event_bytes() !== eventBytes ||
+    kernel.verdict_bytes() !== verdictBytes
+  ) {
     throw new Error('batching.wasm does not fit this program: run `npm run build` so that both are of one version');
   }
   return new WasmDomain(kernel, settings, now);

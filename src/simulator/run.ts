@@ -129,7 +129,11 @@ export function simulate(
       splitOf.delete(batch.id);
       policy.complete(now, batch.id, owner !== undefined);
     }
-    while (options.giveUp && leaving < next && (workload[leaving] as SimulatedRequest).at + (workload[leaving] as SimulatedRequest).sloMs <= now) {
+    while (
+      options.giveUp &&
+      leaving < next &&
+      (workload[leaving] as SimulatedRequest).at + (workload[leaving] as SimulatedRequest).sloMs <= now
+    ) {
       if (state[leaving] === 0) {
         state[leaving] = 3;
         policy.cancel(now, leaving);
@@ -145,7 +149,12 @@ export function simulate(
     if (wake <= now) wake = now;
     if (next >= workload.length && ends.length === 0 && wake > last) break;
   }
-  return summarise(workload, answeredAt, state, start + (options.warmupMs ?? 0), { batches, items, busyMs, elapsed: (workload.at(-1)?.at ?? start) - start });
+  return summarise(workload, answeredAt, state, start + (options.warmupMs ?? 0), {
+    batches,
+    items,
+    busyMs,
+    elapsed: (workload.at(-1)?.at ?? start) - start,
+  });
 }
 
 function insertByTime<T extends { at: number }>(list: T[], entry: T): void {
@@ -183,7 +192,8 @@ function summarise(
     else refused++;
   });
   latencies.sort((a, b) => a - b);
-  const quantile = (q: number) => latencies[Math.min(latencies.length - 1, Math.floor(q * latencies.length))] ?? Number.NaN;
+  const quantile = (q: number) =>
+    latencies[Math.min(latencies.length - 1, Math.floor(q * latencies.length))] ?? Number.NaN;
   return {
     requests,
     goodput: good / requests,

@@ -1,4 +1,4 @@
-import { suite as uvuSuite, type Test } from 'uvu';
+import { type Test, suite as uvuSuite } from 'uvu';
 
 /**
  * A suite of tests. Every test file uses this instead of uvu's own `suite`, so that a suite cannot be forgotten: it

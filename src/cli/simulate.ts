@@ -1,0 +1,84 @@
+import { Command, InvalidArgumentError } from 'commander';
+import { defaultSettings, PacelinePolicy } from '../simulator/paceline.ts';
+import { simulate } from '../simulator/run.ts';
+import { poisson, referenceCapacity, referenceModel } from '../simulator/workload.ts';
+
+interface SimulateOptions {
+  slo: number;
+  load: number[];
+  seconds: number;
+  noise: number;
+  seed: number;
+}
+
+/** `paceline simulate`: the shipped batching kernel in virtual time, in front of the reference model. */
+export function simulateCommand(): Command {
+  return new Command('simulate')
+    .description(
+      'run the batching kernel in virtual time against a serial model of 20 ms + 1 ms an item (615 requests/s at most)',
+    )
+    .option('--slo <duration>', 'latency objective of one request, such as 200ms or 1s', parseDuration, 200)
+    .option(
+      '--load <percents>',
+      'offered loads in percent of capacity, comma-separated',
+      parseLoads,
+      [5, 30, 70, 95, 110, 150],
+    )
+    .option('--seconds <n>', 'virtual seconds of each load', parsePositive, 30)
+    .option('--noise <percent>', "standard deviation of the model's time, in percent", parseNoise, 2)
+    .option('--seed <n>', 'seed of arrivals and noise: the same seed gives the same figures', parsePositive, 1)
+    .action(runSimulation);
+}
+
+function runSimulation(options: SimulateOptions): void {
+  console.log(`SLO ${options.slo} ms, Poisson arrivals, ${options.seconds} s each, seed ${options.seed}`);
+  console.log('load   goodput   bound     P50      P99   batch   model ms/request');
+  for (const load of options.load) {
+    const rate = (referenceCapacity * load) / 100;
+    const workload = poisson(options.seed, 0, options.seconds, rate, [{ weight: 1, sloMs: options.slo, lane: 0 }]);
+    if (workload.length === 0) continue;
+    const policy = new PacelinePolicy(defaultSettings(options.slo), 0);
+    const result = simulate(policy, workload, referenceModel(options.noise / 100), { seed: options.seed });
+    const cells = [
+      `${load}%`.padEnd(5),
+      `${(100 * result.goodput).toFixed(2)}%`.padStart(8),
+      `${(100 * Math.min(1, 100 / load)).toFixed(1)}%`.padStart(7),
+      `${result.p50.toFixed(1)} ms`.padStart(9),
+      `${result.p99.toFixed(0)} ms`.padStart(8),
+      result.meanBatch.toFixed(1).padStart(6),
+      result.busyMsPerRequest.toFixed(2).padStart(10),
+    ];
+    console.log(cells.join('  '));
+  }
+}
+
+function parseDuration(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m)$/.exec(text);
+  const ms = match
+    ? Number(match[1]) * ({ ms: 1, s: 1000, m: 60_000 }[match[2] as 'ms' | 's' | 'm'] as number)
+    : Number.NaN;
+  if (!(ms >= 1 && ms <= 3_600_000))
+    throw new InvalidArgumentError('give a duration from 1ms to 60m, such as 200ms or 1s.');
+  return ms;
+}
+
+function parseLoads(text: string): number[] {
+  const loads = text.split(',').map(Number);
+  if (loads.some((load) => !(load > 0 && load <= 1000))) {
+    throw new InvalidArgumentError('give percents from 1 to 1000, such as 30,70,110.');
+  }
+  return loads;
+}
+
+function parsePositive(text: string): number {
+  const value = Number(text);
+  if (!(Number.isInteger(value) && value > 0 && value <= 1_000_000))
+    throw new InvalidArgumentError('give a whole number from 1 to 1000000.');
+  return value;
+}
+
+function parseNoise(text: string): number {
+  const value = Number(text);
+  if (!(value >= 0 && value <= 100)) throw new InvalidArgumentError('give a percentage from 0 to 100.');
+  return value;
+}
