@@ -116,24 +116,27 @@ function learn(domain: Domain, lane: Lane, index: u32, ms: f64, at: f64): void {
   const alone = latencyMean(lane.model, batch.items);
   if (batch.blocked > 0 || batch.blockedLane > 0) {
     if (batch.blocked > 0 && batch.level == domain.parallel.k)
-      parallelLearn(domain.parallel, at, ms - alone, batch.blocked, alone);
+      parallelLearn(domain.parallel, at, ms - alone, batch.blocked, alone, latencyMean(lane.model, 8));
     if (batch.blockedLane > 0 && batch.levelLane == lane.parallel.k)
-      parallelLearn(lane.parallel, at, ms - alone, batch.blockedLane, alone);
+      parallelLearn(lane.parallel, at, ms - alone, batch.blockedLane, alone, latencyMean(lane.model, 8));
     return;
   }
   if (lane.model.seen >= 8 && batch.full) {
-    parallelWatch(domain.parallel, at, ms / alone);
-    parallelWatch(lane.parallel, at, ms / alone);
+    const level = latencyMean(lane.model, 8);
+    parallelWatch(domain.parallel, at, ms / alone, level);
+    parallelWatch(lane.parallel, at, ms / alone, level);
   }
   latencyLearn(lane.model, batch.items, ms);
-  if (lane.model.seen == 4) seedOthers(domain, batch.lane);
+  if (lane.model.seen == 1) seedOthers(domain, batch.lane);
 }
 
 /** Lanes that nothing is known of yet start from the first curve that is. */
 function seedOthers(domain: Domain, row: u32): void {
   for (let i: u32 = 0; i < domain.laneHigh; i++) {
     const lane = laneAt(domain, i);
-    if (i != row && lane.open && lane.model.seen == 0) latencySeed(lane.model, laneAt(domain, row).model);
+    if (i == row || !lane.open || lane.model.seen > 0) continue;
+    latencySeed(lane.model, laneAt(domain, row).model);
+    lane.cold = 0;
   }
 }
 

@@ -18,6 +18,8 @@ export class Parallel {
   backoff: f64;
   /** Decayed time / L(n) of batches that ran at the full k. */
   stretch: f64;
+  /** L(8) when the second batch was allowed. */
+  level: f64;
   k: u32;
   most: u32;
   probing: u32;
@@ -52,8 +54,18 @@ export function parallelLimit(parallel: Parallel, now: f64): u32 {
   return parallel.k + parallel.probing;
 }
 
-/** A batch that was sent on top of k others took `extra` ms more than alone; a queue would have cost `blocked`. */
-export function parallelLearn(parallel: Parallel, now: f64, extra: f64, blocked: f64, aloneMs: f64): void {
+/**
+ * A batch that was sent on top of k others took `extra` ms more than alone; a queue would have cost `blocked`.
+ * `level` is the present L(8), kept to notice later that one more was too many.
+ */
+export function parallelLearn(
+  parallel: Parallel,
+  now: f64,
+  extra: f64,
+  blocked: f64,
+  aloneMs: f64,
+  level: f64,
+): void {
   if (!parallel.probing) return;
   parallel.extra += clamp(extra, -blocked, 2.0 * blocked);
   parallel.blocked += blocked;
@@ -61,6 +73,7 @@ export function parallelLearn(parallel: Parallel, now: f64, extra: f64, blocked:
   if (parallel.samples < 8 || parallel.blocked < 2.0 * aloneMs) return;
   if (parallel.extra < 0.5 * parallel.blocked) {
     parallel.k++;
+    if (parallel.k == 2) parallel.level = level;
     parallel.backoff = BACKOFF_MS;
     parallel.nextProbe = now;
   } else {
@@ -71,11 +84,15 @@ export function parallelLearn(parallel: Parallel, now: f64, extra: f64, blocked:
   parallel.stretch = 1;
 }
 
-/** A batch that ran as one of the k took `ratio` times what it takes alone: when that doubles, k is halved. */
-export function parallelWatch(parallel: Parallel, now: f64, ratio: f64): void {
+/**
+ * A batch that ran as one of the k took `ratio` times what the curve expects; L(8) is `level` now. When either doubles
+ * against what it was with one in flight, k is halved: the curve alone would slowly take the queueing for model time.
+ */
+export function parallelWatch(parallel: Parallel, now: f64, ratio: f64, level: f64): void {
   if (parallel.k == 1) return;
   parallel.stretch += 0.15 * (clamp(ratio, 0.25, 4.0) - parallel.stretch);
-  if (parallel.stretch < 1.8) return;
+  if (parallel.stretch < 1.8 && level < 1.8 * parallel.level) return;
+  parallel.level = max(parallel.level, level * 0.6);
   parallel.k = max<u32>(parallel.k >> 1, 1);
   parallel.probing = 0;
   parallel.stretch = 1;

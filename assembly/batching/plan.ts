@@ -93,7 +93,7 @@ export function mayRun(domain: Domain, laneIndex: u32, now: f64): bool {
   const over = domain.inFlight >= domain.parallel.k;
   const overLane = lane.inFlight >= lane.parallel.k;
   if (!over && !overLane) return true;
-  if (lane.model.seen < 3) return false;
+  if (lane.model.seen < 12) return false;
   if (over) planBlocked = untilFree(domain, NONE, now);
   if (overLane) planBlockedLane = untilFree(domain, laneIndex, now);
   return max(planBlocked, planBlockedLane) > 0.25 * latencyMean(lane.model, 1);
@@ -127,10 +127,7 @@ export function examine(domain: Domain, laneIndex: u32, now: f64): bool {
     slack = slot.soft - now - guard;
     if (latencyQ(lane.model, least) <= slack) break;
     // Before eight observations nothing is given up: the first batches teach what the prior cannot know.
-    if (lane.model.seen < 8) {
-      least = slot.items;
-      break;
-    }
+    if (lane.model.seen < 8) break;
     // A head that waited because this kernel told it to is not dropped for the timer's lateness.
     if (slot.promised && slack + 4.0 * guard > latencyQ(lane.model, slot.items)) {
       least = slot.items;
