@@ -154,7 +154,8 @@ export class Domain {
   room: u32;
   listCount: u32;
   clockBack: u32;
-  seeded: u32;
+  /** Batches that taught any lane's curve. */
+  observed: u32;
 }
 
 // @ts-ignore: decorator

@@ -115,10 +115,7 @@ function learn(domain: Domain, lane: Lane, index: u32, ms: f64, at: f64): void {
   }
   const alone = latencyMean(lane.model, batch.items);
   if (batch.blocked > 0 || batch.blockedLane > 0) {
-    if (batch.blocked > 0 && batch.level == domain.parallel.k)
-      parallelLearn(domain.parallel, at, ms - alone, batch.blocked, alone, latencyMean(lane.model, 8));
-    if (batch.blockedLane > 0 && batch.levelLane == lane.parallel.k)
-      parallelLearn(lane.parallel, at, ms - alone, batch.blockedLane, alone, latencyMean(lane.model, 8));
+    learnParallel(domain, lane, index, ms - alone, alone, at);
     return;
   }
   if (lane.model.seen >= 8 && batch.full) {
@@ -127,7 +124,22 @@ function learn(domain: Domain, lane: Lane, index: u32, ms: f64, at: f64): void {
     parallelWatch(lane.parallel, at, ms / alone, level);
   }
   latencyLearn(lane.model, batch.items, ms);
+  domain.observed++;
   if (lane.model.seen == 1) seedOthers(domain, batch.lane);
+}
+
+/**
+ * A probe teaches the scopes whose limit it went beyond. One that found a queue behind a batch of its own lane says
+ * nothing against the domain: another lane may have a server of its own.
+ */
+function learnParallel(domain: Domain, lane: Lane, index: u32, extra: f64, alone: f64, at: f64): void {
+  const batch = batchAt(domain, index);
+  const level = latencyMean(lane.model, 8);
+  const ownQueue = batch.blockedLane > 0 && extra > 0.5 * batch.blockedLane;
+  if (batch.blocked > 0 && batch.level == domain.parallel.k && !ownQueue)
+    parallelLearn(domain.parallel, at, extra, batch.blocked, alone, level);
+  if (batch.blockedLane > 0 && batch.levelLane == lane.parallel.k)
+    parallelLearn(lane.parallel, at, extra, batch.blockedLane, alone, level);
 }
 
 /** Lanes that nothing is known of yet start from the first curve that is. */

@@ -126,8 +126,10 @@ export function examine(domain: Domain, laneIndex: u32, now: f64): bool {
     least = max(min(fit, lane.items), slot.items);
     slack = slot.soft - now - guard;
     if (latencyQ(lane.model, least) <= slack) break;
+    // Where one batch takes all that waits, nobody would gain by giving the head up while it is more likely than not.
+    if (lane.items <= fit && latencyMean(lane.model, least) <= slack) break;
     // Before eight observations nothing is given up: the first batches teach what the prior cannot know.
-    if (lane.model.seen < 8) break;
+    if (lane.model.seen == 0 || domain.observed < 8) break;
     // A head that waited because this kernel told it to is not dropped for the timer's lateness.
     if (slot.promised && slack + 4.0 * guard > latencyQ(lane.model, slot.items)) {
       least = slot.items;
