@@ -17,6 +17,7 @@ import {
   planSlack,
   planUntil,
 } from './plan';
+import { parallelSent } from './parallel';
 import { dequeue, dequeueLate, nextFlow, oldestLate, refuse } from './queue';
 import { Slot, slotAt, SlotState } from './slot';
 import { say } from './verdict';
@@ -214,6 +215,8 @@ function sendBatch(domain: Domain, index: u32, reason: Reason, now: f64): void {
   batch.level = domain.parallel.k;
   batch.levelLane = lane.parallel.k;
   batch.full = domain.inFlight + 1 >= domain.parallel.k ? 1 : 0;
+  if (batch.blocked > 0) parallelSent(domain.parallel, now, time);
+  if (batch.blockedLane > 0) parallelSent(lane.parallel, now, time);
   if (domain.inFlight == 0) domain.busySince = now;
   domain.inFlight++;
   lane.inFlight++;

@@ -18,6 +18,8 @@ export class Parallel {
   backoff: f64;
   /** Decayed time / L(n) of batches that ran at the full k. */
   stretch: f64;
+  /** A probe batch may not follow the last one before this. */
+  pausedUntil: f64;
   /** L(8) when the second batch was allowed. */
   level: f64;
   k: u32;
@@ -27,7 +29,7 @@ export class Parallel {
 }
 
 // @ts-ignore: decorator
-@inline const BACKOFF_MS: f64 = 10000.0;
+@inline const BACKOFF_MS: f64 = 2500.0;
 // @ts-ignore: decorator
 @inline const BACKOFF_MS_MAX: f64 = 160000.0;
 
@@ -38,6 +40,7 @@ export function parallelReset(parallel: Parallel, most: u32): void {
   parallel.backoff = BACKOFF_MS;
   parallel.nextProbe = 0;
   parallel.stretch = 1;
+  parallel.pausedUntil = 0;
   beginProbe(parallel);
 }
 
@@ -52,6 +55,14 @@ function beginProbe(parallel: Parallel): void {
 export function parallelLimit(parallel: Parallel, now: f64): u32 {
   if (!parallel.probing && now >= parallel.nextProbe) beginProbe(parallel);
   return parallel.k + parallel.probing;
+}
+
+/**
+ * A probe batch was sent that takes `ms`. The first probe of a scope hurries; after a rejection probes come one in
+ * five, because those that arrive behind one wait for two batches.
+ */
+export function parallelSent(parallel: Parallel, now: f64, ms: f64): void {
+  if (parallel.backoff > BACKOFF_MS) parallel.pausedUntil = now + 5.0 * ms;
 }
 
 /**

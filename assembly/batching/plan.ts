@@ -94,6 +94,7 @@ export function mayRun(domain: Domain, laneIndex: u32, now: f64): bool {
   const overLane = lane.inFlight >= lane.parallel.k;
   if (!over && !overLane) return true;
   if (lane.model.seen < 12) return false;
+  if ((over && now < domain.parallel.pausedUntil) || (overLane && now < lane.parallel.pausedUntil)) return false;
   if (over) planBlocked = untilFree(domain, NONE, now);
   if (overLane) planBlockedLane = untilFree(domain, laneIndex, now);
   return max(planBlocked, planBlockedLane) > 0.25 * latencyMean(lane.model, 1);
@@ -141,7 +142,10 @@ export function examine(domain: Domain, laneIndex: u32, now: f64): bool {
   planFirst = flowAt(domain, flowIndex).order.head;
   if (blocked > 0) {
     // A probe may turn out to stand in a queue: it takes only requests for which that would still be in time.
-    const due = now + guard + blocked + latencyQ(lane.model, least);
+    const time = latencyQ(lane.model, least);
+    // What arrives meanwhile would stand behind both, so there has to be room for that too, or nothing left to lose.
+    if (blocked + 2.0 * time + guard > domain.shortestSloMs && lane.items < 2 * most) return false;
+    const due = now + guard + blocked + time;
     while (planFirst != NONE && slotAt(domain.slots, planFirst).soft < due) planFirst = slotAt(domain.slots, planFirst).next;
     if (planFirst == NONE) return false;
     slack = slotAt(domain.slots, planFirst).soft - now - guard;
