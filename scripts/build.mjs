@@ -1,6 +1,6 @@
 // Builds everything that ships: the kernels in three flavours each, and the bundle. The same sources give the same bytes.
 import { createHash } from 'node:crypto';
-import { cp, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
@@ -121,7 +121,6 @@ async function bundle() {
     },
   });
   await writeFile(join(root, 'dist/meta.json'), JSON.stringify(result.metafile));
-  await cp(join(root, 'src/digits/weights'), join(root, 'dist/digits'), { recursive: true, force: true }).catch(
     () => {},
   );
 }

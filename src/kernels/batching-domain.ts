@@ -163,18 +163,23 @@ class WasmDomain implements BatchingDomain {
     const reason = words[word + 3] as Reason;
     switch (words[word] as VerdictKind) {
       case VerdictKind.Admitted:
-        return sink.admitted(id, this.#floats[(address >>> 3) + 3] as number);
+        sink.admitted(id, this.#floats[(address >>> 3) + 3] as number);
+        break;
       case VerdictKind.Rejected:
-        return sink.rejected(id, reason);
+        sink.rejected(id, reason);
+        break;
       case VerdictKind.Dispatch: {
         const first = this.#list + (words[word + 4] as number);
         const slots = words.subarray(first, first + (words[word + 5] as number));
-        return sink.dispatch(id, words[word + 2] as number, slots, reason, this.#floats[(address >>> 3) + 3] as number);
+        sink.dispatch(id, words[word + 2] as number, slots, reason, this.#floats[(address >>> 3) + 3] as number);
+        break;
       }
       case VerdictKind.Refused:
-        return sink.refused(id, reason);
+        sink.refused(id, reason);
+        break;
       case VerdictKind.Deferred:
-        return sink.deferred(id);
+        sink.deferred(id);
+        break;
     }
   }
 

@@ -24,9 +24,17 @@ export function poisson(
   while (at < seconds * 1000) {
     const rate = typeof perSecond === 'number' ? perSecond : perSecond(at / 1000);
     at += random.exponential(1000 / rate);
-    let pick = random.uniform() * total;
-    const kind = kinds.find((each) => (pick -= each.weight) < 0) ?? kinds[0];
+    const kind = choose(kinds, random.uniform() * total);
     if (kind && at < seconds * 1000) requests.push({ at: start + at, sloMs: kind.sloMs, lane: kind.lane });
   }
   return requests;
+}
+
+/** The entry in whose stretch of the cumulated weights `point` lies. */
+function choose<T extends { weight: number }>(entries: readonly T[], point: number): T | undefined {
+  let passed = 0;
+  return entries.find((entry) => {
+    passed += entry.weight;
+    return point < passed;
+  });
 }

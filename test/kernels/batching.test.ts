@@ -109,7 +109,9 @@ for (const flavour of ['simd', 'scalar', 'debug'] as const satisfies KernelFlavo
           domain.arrive(0, arrival(1000, lane));
           domain.step(0, heard);
           const deadlineOf = offsets.map((offset) => 50_000 + offset);
-          deadlineOf.forEach((softDeadline, ticket) => domain.arrive(1, arrival(ticket, lane, { softDeadline })));
+          for (const [ticket, softDeadline] of deadlineOf.entries()) {
+            domain.arrive(1, arrival(ticket, lane, { softDeadline }));
+          }
           domain.step(1, heard);
           const left = new Set<number>();
           for (const ticket of leaving) {

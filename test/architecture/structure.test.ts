@@ -1,0 +1,130 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import * as assert from 'uvu/assert';
+import { suite } from '../support/suite.ts';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const tracked = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], {
+  cwd: root,
+  encoding: 'utf8',
+})
+  .split('\n')
+  .filter((file) => file !== '' && existsSync(join(root, file)));
+const sources = tracked.filter((file) => /^src\/.*\.ts$/.test(file) && !file.endsWith('.d.ts'));
+
+/** Dependencies point from a layer to those below it. A sibling may be imported only in the topmost and lowest layers. */
+const layers = [
+  ['cli'],
+  ['companion', 'controller', 'router', 'simulator', 'training', 'dashboard', 'digits', 'demo'],
+  ['planner', 'protocol', 'policy', 'kube', 'telemetry'],
+  ['kernels'],
+];
+
+suite('structure', (test) => {
+  test('imports point one way', () => {
+    const wrong: string[] = [];
+    for (const file of sources) {
+      const from = folderOf(file);
+      assert.ok(layerOf(from) >= 0, `src/${from} is in no layer`);
+      for (const target of importsOf(file)) {
+        if (target.startsWith('assembly/')) {
+          if (from !== 'kernels' || !target.endsWith('/codes.ts')) wrong.push(`${file} -> ${target}`);
+        } else if (target.startsWith('src/')) {
+          const to = folderOf(target);
+          if (to !== from && layerOf(to) <= layerOf(from)) wrong.push(`${file} -> ${target}`);
+        }
+      }
+    }
+    assert.equal(wrong, []);
+  });
+
+  test('only src/kernels touches WebAssembly', () => {
+    const touching = sources.filter((file) => /\bWebAssembly\b/.test(read(file)) && folderOf(file) !== 'kernels');
+    assert.equal(touching, []);
+  });
+
+  test('no source file holds two concepts', () => {
+    const long = tracked
+      .filter((file) => /^(src|assembly)\/.*\.ts$/.test(file))
+      .filter((file) => read(file).split('\n').length > 400);
+    assert.equal(long, []);
+  });
+
+  test('kernels have no imports, in every flavour', () => {
+    const files = ['simd', 'scalar', 'debug'].map((flavour) => join(root, `dist/wasm/batching.${flavour}.wasm`));
+    for (const file of files) assert.equal(importSection(readFileSync(file)), 0, relative(root, file));
+  });
+
+  test('the bundle contains neither express nor a Kubernetes client', () => {
+    const meta = JSON.parse(read('dist/meta.json')) as { inputs: Record<string, unknown> };
+    const inputs = Object.keys(meta.inputs);
+    assert.ok(inputs.length > 5, 'the metafile lists what was bundled');
+    assert.equal(
+      inputs.filter((input) => /node_modules\/(express|@kubernetes)\//.test(input)),
+      [],
+    );
+  });
+
+  test('every source folder has a mirror among the tests', () => {
+    const missing = [...new Set(sources.map(folderOf))].filter(
+      (folder) => !tracked.some((file) => file.startsWith(`test/${folder}/`)),
+    );
+    assert.equal(missing, []);
+  });
+
+  test('tests are registered through the suite that cannot be forgotten', () => {
+    const direct = tracked.filter(
+      (file) => /^test\/.*\.test\.ts$/.test(file) && read(file).includes(`from '${'uvu'}'`),
+    );
+    assert.equal(direct, []);
+  });
+
+  test('no unfinished words, machine paths or download addresses are tracked', () => {
+    const unfinished = /\b(TODO|FIXME)\b/;
+    const itself = 'test/architecture/structure.test.ts';
+    for (const file of tracked.filter((each) => /\.(ts|mjs|json|md|yaml)$/.test(each) && each !== itself)) {
+      const text = read(file);
+      assert.not.match(text, unfinished, file);
+      assert.not.match(text, /"resolved": "http/, file);
+      assert.not.match(text, /(^|[^\w.])\/(work|root|home)\//, file);
+    }
+  });
+});
+
+function read(file: string): string {
+  return readFileSync(join(root, file), 'utf8');
+}
+
+function folderOf(file: string): string {
+  return file.split('/')[1] as string;
+}
+
+function layerOf(folder: string): number {
+  return layers.findIndex((layer) => layer.includes(folder));
+}
+
+function importsOf(file: string): string[] {
+  const specifiers = [...read(file).matchAll(/(?:from|import)\s*\(?\s*'(\.[^']+)'/g)].map(
+    (match) => match[1] as string,
+  );
+  return specifiers.map((specifier) => relative(root, join(root, dirname(file), specifier)));
+}
+
+/** Number of imports in a module: section 2 of the binary format. */
+function importSection(bytes: Buffer): number {
+  let at = 8;
+  while (at < bytes.length) {
+    const id = bytes[at++] as number;
+    let size = 0;
+    for (let shift = 0; ; shift += 7) {
+      const byte = bytes[at++] as number;
+      size |= (byte & 0x7f) << shift;
+      if ((byte & 0x80) === 0) break;
+    }
+    if (id === 2) return bytes[at] as number;
+    at += size;
+  }
+  return 0;
+}
