@@ -121,6 +121,4 @@ async function bundle() {
     },
   });
   await writeFile(join(root, 'dist/meta.json'), JSON.stringify(result.metafile));
-    () => {},
-  );
 }
