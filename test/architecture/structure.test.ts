@@ -53,7 +53,9 @@ suite('structure', (test) => {
   });
 
   test('kernels have no imports, in every flavour', () => {
-    const files = ['simd', 'scalar', 'debug'].map((flavour) => join(root, `dist/wasm/batching.${flavour}.wasm`));
+    const files = ['batching', 'wire'].flatMap((kernel) =>
+      ['simd', 'scalar', 'debug'].map((flavour) => join(root, `dist/wasm/${kernel}.${flavour}.wasm`)),
+    );
     for (const file of files) assert.equal(importSection(readFileSync(file)), 0, relative(root, file));
   });
 

@@ -1,0 +1,41 @@
+// The words that wire.wasm and its host share: compiled by AssemblyScript and by TypeScript. Plain enums only.
+
+/** Version of the boundary. */
+export enum WireAbi {
+  Version = 1,
+}
+
+/** What a scan of a body came to. */
+export enum WireStatus {
+  Ok = 0,
+  /** Not JSON by RFC 8259, at the offset. */
+  Syntax = 1,
+  /** Nested deeper than 64. */
+  Depth = 2,
+  /** A string is not well-formed UTF-8. */
+  Encoding = 3,
+  /** A key that the protocol reads occurs twice in one object. */
+  DuplicateKey = 4,
+  /** Valid JSON, but not a body that can be batched: forward it as it is. */
+  PassThrough = 5,
+  /** A field of the protocol has the wrong type or is missing. */
+  Type = 6,
+  /** Shape and data do not agree. */
+  Shape = 7,
+  /** More inputs or keys than the layout has room for: forward it as it is. */
+  TooMany = 8,
+}
+
+/** What a hole in a body's template holds. Everything outside the holes must be equal for bodies to be merged. */
+export enum HoleKind {
+  /** The rows of a list, without its brackets. */
+  Rows = 1,
+  /** The first number of a shape. */
+  Count = 2,
+  /** The value of the top-level `id`, with its quotes. */
+  Id = 3,
+  /** The value of the request parameter `timeout`. */
+  Timeout = 4,
+  /** The value of the request parameter `priority`. */
+  Priority = 5,
+}

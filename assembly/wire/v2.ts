@@ -1,0 +1,188 @@
+import { HoleKind, WireStatus } from './codes';
+import { closed, closeObject, keyIs, keyStartsWith, nextKey, nextMember, openObject } from './fields';
+import { rowCount, rowForm, rowLeaves, scanRows } from './rows';
+import { skipSpace } from './text';
+import { scanValue } from './value';
+import { addHole, fail } from './window';
+
+/** Items (the common first dimension) of the body that was measured last, and a hash of how its data is laid out. */
+export let itemsV2: u32 = 0;
+export let formV2: u32 = 0;
+
+/**
+ * A V2 request (its `inputs`) or, with `reply`, a V2 reply (its `outputs`). Holes: the `id`, each tensor's first
+ * dimension and data, and the parameters that schedule (`timeout`, `priority`). Returns the position behind the object.
+ */
+export function measureV2(p: usize, reply: bool): usize {
+  if (load<u8>(p) != 0x7b) {
+    const end = scanValue(p, 0);
+    return end == 0 ? 0 : fail(WireStatus.PassThrough, p);
+  }
+  const mark = openObject();
+  const start = p;
+  let found = false;
+  itemsV2 = 0;
+  formV2 = 0;
+  p = skipSpace(p + 1);
+  if (load<u8>(p) == 0x7d) return fail(WireStatus.PassThrough, start);
+  while (true) {
+    p = nextKey(p, mark);
+    if (p == 0) return 0;
+    if (keyIs(reply ? 'outputs' : 'inputs')) {
+      found = true;
+      p = scanTensors(p);
+    } else if (keyIs('id')) p = scanId(p);
+    else if (!reply && keyIs('parameters')) p = scanParameters(p);
+    else p = scanValue(p, 1);
+    if (p == 0) return 0;
+    p = nextMember(p);
+    if (p == 0) return 0;
+    if (closed) break;
+  }
+  closeObject(mark);
+  if (!found) return fail(WireStatus.Type, start);
+  return p;
+}
+
+function scanId(p: usize): usize {
+  const string = load<u8>(p) == 0x22;
+  const end = scanValue(p, 1);
+  if (end == 0) return 0;
+  if (!string) return fail(WireStatus.Type, p);
+  return addHole(HoleKind.Id, p, end, 0) ? end : 0;
+}
+
+/** Request parameters. A sequence belongs to one instance of the model: it is forwarded, never batched. */
+function scanParameters(p: usize): usize {
+  if (load<u8>(p) != 0x7b) {
+    const end = scanValue(p, 1);
+    return end == 0 ? 0 : fail(WireStatus.Type, p);
+  }
+  const mark = openObject();
+  p = skipSpace(p + 1);
+  if (load<u8>(p) == 0x7d) return p + 1;
+  while (true) {
+    p = nextKey(p, mark);
+    if (p == 0) return 0;
+    if (keyStartsWith('sequence_')) return fail(WireStatus.PassThrough, p);
+    const kind: u32 = keyIs('timeout') ? HoleKind.Timeout : keyIs('priority') ? HoleKind.Priority : 0;
+    const end = scanValue(p, 2);
+    if (end == 0) return 0;
+    if (kind != 0 && !addHole(kind, p, end, 0)) return 0;
+    p = nextMember(end);
+    if (p == 0) return 0;
+    if (closed) break;
+  }
+  closeObject(mark);
+  return p;
+}
+
+function scanTensors(p: usize): usize {
+  if (load<u8>(p) != 0x5b) {
+    const end = scanValue(p, 1);
+    return end == 0 ? 0 : fail(WireStatus.Type, p);
+  }
+  const start = p;
+  p = skipSpace(p + 1);
+  if (load<u8>(p) == 0x5d) return fail(WireStatus.PassThrough, start);
+  while (true) {
+    p = scanTensor(p);
+    if (p == 0) return 0;
+    p = skipSpace(p);
+    const next = load<u8>(p);
+    if (next == 0x5d) return p + 1;
+    if (next != 0x2c) return fail(WireStatus.Syntax, p);
+    p = skipSpace(p + 1);
+  }
+}
+
+/** One tensor: `name`, `shape`, `datatype`, `parameters`, `data`. Its data must have as many elements as its shape. */
+function scanTensor(p: usize): usize {
+  const start = p;
+  if (load<u8>(p) != 0x7b) {
+    const end = scanValue(p, 2);
+    return end == 0 ? 0 : fail(WireStatus.Type, start);
+  }
+  const mark = openObject();
+  let hasName = false;
+  let hasType = false;
+  let hasShape = false;
+  let hasData = false;
+  let rows: u32 = 0;
+  let count: u32 = 0;
+  let form: u32 = 0;
+  p = skipSpace(p + 1);
+  if (load<u8>(p) == 0x7d) return fail(WireStatus.Type, start);
+  while (true) {
+    p = nextKey(p, mark);
+    if (p == 0) return 0;
+    const string = load<u8>(p) == 0x22;
+    const list = load<u8>(p) == 0x5b;
+    if (keyIs('shape') && list) {
+      hasShape = true;
+      p = scanShape(p);
+    } else if (keyIs('data') && list) {
+      hasData = true;
+      p = scanRows(p, 3);
+      rows = rowCount;
+      count = rowLeaves;
+      form = rowForm;
+    } else {
+      if (keyIs('name') && string) hasName = true;
+      if (keyIs('datatype') && string) hasType = true;
+      p = scanValue(p, 3);
+    }
+    if (p == 0) return 0;
+    p = nextMember(p);
+    if (p == 0) return 0;
+    if (closed) break;
+  }
+  closeObject(mark);
+  // A tensor without data lies elsewhere (binary, shared memory): not ours to batch.
+  if (hasName && hasType && hasShape && !hasData) return fail(WireStatus.PassThrough, start);
+  if (!hasName || !hasType || !hasShape) return fail(WireStatus.Type, start);
+  const flat = rows == count;
+  if (<f64>count != shapeProduct || (!flat && rows != shapeFirst) || (form == 0 && count > 0)) return fail(WireStatus.Shape, start);
+  if (itemsV2 != 0 && itemsV2 != shapeFirst) return fail(WireStatus.Shape, start);
+  itemsV2 = shapeFirst;
+  formV2 = (formV2 * 31 + (flat ? 1 : form)) | 1;
+  return p;
+}
+
+let shapeFirst: u32 = 0;
+let shapeProduct: f64 = 0;
+
+/** A list of whole numbers below 2^31. The first becomes a hole. */
+function scanShape(p: usize): usize {
+  const start = p;
+  shapeProduct = 1;
+  let rank = 0;
+  p = skipSpace(p + 1);
+  while (true) {
+    const digits = p;
+    let value: f64 = 0;
+    while (load<u8>(p) - 0x30 < 10 && p - digits < 10) {
+      value = value * 10.0 + <f64>(load<u8>(p) - 0x30);
+      p++;
+    }
+    const zeroLed = p - digits > 1 && load<u8>(digits) == 0x30;
+    if (p == digits || zeroLed || value > 2147483647.0) {
+      const end = scanValue(start, 3);
+      return end == 0 ? 0 : fail(WireStatus.Shape, start);
+    }
+    if (rank == 0) {
+      shapeFirst = <u32>value;
+      if (!addHole(HoleKind.Count, digits, p, shapeFirst)) return 0;
+    }
+    shapeProduct *= value;
+    rank++;
+    p = skipSpace(p);
+    const next = load<u8>(p);
+    if (next == 0x5d) return p + 1;
+    if (next != 0x2c) {
+      const end = scanValue(start, 3);
+      return end == 0 ? 0 : fail(WireStatus.Shape, start);
+    }
+    p = skipSpace(p + 1);
+  }
+}

@@ -1,0 +1,245 @@
+import fc from 'fast-check';
+import * as assert from 'uvu/assert';
+import { createProtocols } from '../../src/protocol/json-protocol.ts';
+import type { BatchProtocol, BodyRefusal, MergeInput } from '../../src/protocol/protocol.ts';
+import { suite } from '../support/suite.ts';
+
+for (const flavour of ['simd', 'scalar', 'debug'] as const) {
+  const { v1, v2 } = createProtocols(flavour);
+
+  suite(`V1 and V2 JSON (${flavour})`, (test) => {
+    test('refuses what is not JSON, with a code and an offset', () => {
+      for (const [text, code] of [
+        ['', 'PL_BODY_SYNTAX'],
+        ['{"instances":[1,2', 'PL_BODY_SYNTAX'],
+        ['{"instances":[1,2]} x', 'PL_BODY_SYNTAX'],
+        ['{"instances":[01]}', 'PL_BODY_SYNTAX'],
+        ['{"instances":[1.2.3]}', 'PL_BODY_SYNTAX'],
+        ['{"instances":[1,]}', 'PL_BODY_SYNTAX'],
+        ['{"instances":["\\x"]}', 'PL_BODY_SYNTAX'],
+        ['{"instances":["a\nb"]}', 'PL_BODY_SYNTAX'],
+        ['\ufeff{"instances":[1]}', 'PL_BODY_SYNTAX'],
+        [`{"instances":${'['.repeat(100)}`, 'PL_BODY_DEPTH'],
+        ['{"instances":[1],"instances":[2]}', 'PL_BODY_DUPLICATE_KEY'],
+        ['{"instances":5}', 'PL_BODY_TYPE'],
+        ['{"instances":5,"x":}', 'PL_BODY_SYNTAX'],
+      ] as const) {
+        assert.is((v1.measure(Buffer.from(text)) as BodyRefusal).code, code, text.slice(0, 60));
+      }
+      const latin1 = Buffer.from('{"instances":["é"]}', 'latin1');
+      assert.is((v1.measure(latin1) as BodyRefusal).code, 'PL_BODY_ENCODING');
+      for (const [text, code] of [
+        ['{"inputs":5}', 'PL_BODY_TYPE'],
+        ['{"inputs":[{"name":"a","shape":[2],"datatype":"FP32","data":[1]}]}', 'PL_BODY_SHAPE'],
+        ['{"inputs":[{"name":"a","shape":[2,2],"datatype":"FP32","data":[[1,2],[3]]}]}', 'PL_BODY_SHAPE'],
+        [
+          '{"inputs":[{"name":"a","shape":[1],"datatype":"FP32","data":[1]},{"name":"b","shape":[2],"datatype":"FP32","data":[1,2]}]}',
+          'PL_BODY_SHAPE',
+        ],
+        ['{"inputs":[{"shape":[1],"datatype":"FP32","data":[1]}]}', 'PL_BODY_TYPE'],
+      ] as const) {
+        assert.is((v2.measure(Buffer.from(text)) as BodyRefusal).code, code, text);
+      }
+    });
+
+    test('forwards what is valid but not ours to batch', () => {
+      for (const text of [
+        '[]',
+        '{}',
+        '{"instances":[]}',
+        '{"inputs":{"a":[1]}}',
+        '{"in\\u0073tances":[1]}',
+        '{"x":1}',
+      ]) {
+        assert.is(v1.measure(Buffer.from(text)), 'pass-through', text);
+      }
+      const tensor = '{"name":"a","shape":[1],"datatype":"FP32","data":[1]}';
+      for (const text of [
+        `{"parameters":{"sequence_id":4},"inputs":[${tensor}]}`,
+        '{"inputs":[{"name":"a","shape":[1],"datatype":"FP32","parameters":{"binary_data_size":4}}]}',
+      ]) {
+        assert.is(v2.measure(Buffer.from(text)), 'pass-through', text);
+      }
+    });
+
+    test('keeps bodies apart that a model must not see together', () => {
+      const one = signature(v1, '{"instances":[[1,2]]}');
+      assert.is(signature(v1, '{"instances":[[3,4.5],[5,6]]}'), one);
+      for (const other of [
+        '{"instances":[[1,2,3]]}',
+        '{"instances":[1,2]}',
+        '{"inputs":[[1,2]]}',
+        '{"instances":[[1,2]],"signature_name":"s"}',
+      ]) {
+        assert.is.not(signature(v1, other), one, other);
+      }
+    });
+
+    test('merges byte for byte and gives each caller its own part', () => {
+      const numbers = ['9007199254740993', '1.0', '1e400', '-0', '0.1', '12345', '-2.5E-3'];
+      const row = fc.array(fc.constantFrom(...numbers), { minLength: 3, maxLength: 3 });
+      const request = fc.array(row, { minLength: 1, maxLength: 70 });
+      fc.assert(
+        fc.property(
+          fc.array(request, { minLength: 2, maxLength: 6 }),
+          fc.constantFrom(',', ', ', ' ,\n'),
+          (bodies, separator) => {
+            const rows = bodies.map((each) => each.map((values) => `[${values.join(separator)}]`));
+            const inputs = rows.map((each) => input(v1, `{"instances": [${each.join(separator)}], "k": 1}`));
+            const merged = text(v1.merge(inputs));
+            assert.equal(
+              JSON.parse(merged).instances,
+              rows.flat().map((each) => JSON.parse(each)),
+            );
+            for (const each of rows.flat()) assert.ok(merged.includes(each));
+            const reply = `{"predictions": [${rows.flat().join(separator)}], "model": "m"}`;
+            const parts = v1.split(Buffer.from(reply), inputs);
+            assert.ok(Array.isArray(parts), JSON.stringify(parts));
+            for (const [i, part] of parts.entries()) {
+              assert.is(
+                text(part).replace(/\s/g, ''),
+                `{"predictions":[${rows[i]?.join(',')}],"model":"m"}`.replace(/\s/g, ''),
+              );
+            }
+          },
+        ),
+        { seed: 5, numRuns: 120 },
+      );
+    });
+
+    test('merges V2 tensors, flat and nested, and splits every output', () => {
+      const sizes = fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 2, maxLength: 5 });
+      fc.assert(
+        fc.property(sizes, fc.boolean(), fc.boolean(), (counts, nested, withId) => {
+          let next = 0;
+          const bodies = counts.map((n, i) => {
+            const values = Array.from({ length: n }, () => [next++, next++]);
+            const data = nested ? values : values.flat();
+            const tensor = { name: 'x', shape: [n, 2], datatype: 'INT64', data };
+            return JSON.stringify({
+              ...(withId ? { id: `caller-${i}` } : {}),
+              inputs: [tensor],
+              outputs: [{ name: 'y' }],
+            });
+          });
+          const inputs = bodies.map((body) => input(v2, body));
+          const merged = JSON.parse(text(v2.merge(inputs)));
+          const total = counts.reduce((a, b) => a + b);
+          assert.equal(merged.inputs[0].shape, [total, 2]);
+          assert.equal(
+            merged.inputs[0].data.flat(),
+            Array.from({ length: 2 * total }, (_, i) => i),
+          );
+          const reply = {
+            model_name: 'm',
+            id: withId ? 'caller-0' : 'made-up',
+            outputs: [
+              { name: 'y', shape: [total, 2], datatype: 'INT64', data: merged.inputs[0].data },
+              {
+                name: 's',
+                shape: [total],
+                datatype: 'BYTES',
+                data: Array.from({ length: total }, (_, i) => `item ${i}, [x]"`),
+              },
+            ],
+          };
+          const parts = v2.split(Buffer.from(JSON.stringify(reply)), inputs) as Buffer[][];
+          assert.ok(Array.isArray(parts), JSON.stringify(parts));
+          let at = 0;
+          for (const [i, part] of parts.entries()) {
+            const own = JSON.parse(text(part));
+            const count = counts[i] as number;
+            assert.equal(own.outputs[0].shape, [count, 2]);
+            assert.equal(own.outputs[0].data, JSON.parse(bodies[i] as string).inputs[0].data);
+            assert.equal(own.outputs[1].data, reply.outputs[1]?.data.slice(at, at + count));
+            assert.is(own.id, withId ? `caller-${i}` : i === 0 ? 'made-up' : `made-up-${i}`);
+            at += count;
+          }
+        }),
+        { seed: 6, numRuns: 120 },
+      );
+    });
+
+    test('never splits a reply that does not fit', () => {
+      const inputs = [input(v1, '{"instances":[1,2]}'), input(v1, '{"instances":[3]}')];
+      for (const [reply, failed] of [
+        ['{"predictions":[1,2]}', 'count'],
+        ['{"predictions":[1,2,3,4]}', 'count'],
+        ['{"predictions":[1,2,3]', 'not-json'],
+        ['<html>', 'not-json'],
+        ['{"predictions":{"a":1}}', 'shape'],
+        ['{"error":"x"}', 'shape'],
+        ['{"predictions":[1,2,3],"predictions":[4,5,6]}', 'shape'],
+      ] as const) {
+        const result = v1.split(Buffer.from(reply), inputs);
+        assert.is(Array.isArray(result) ? 'split' : result.failed, failed, reply);
+      }
+    });
+
+    test('accepts exactly what JSON.parse accepts, over mutated bodies', () => {
+      differential(v1, flavour === 'debug' ? 20_000 : 80_000, 42);
+    });
+  });
+}
+
+function differential(protocol: BatchProtocol, rounds: number, seed: number): void {
+  let state = seed;
+  const below = (n: number) => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return Math.floor((state / 2 ** 32) * n);
+  };
+  const numbers = ['0', '-0', '1', '1.5', '-3.25e+10', '1e5', '0.1', '123456789012345678901234567890', '1E-7', '10.0'];
+  const strings = ['abc', 'é\n"\\', '😀', 'x'.repeat(40)];
+  const value = (depth: number): string => {
+    const kind = below(depth > 4 ? 4 : 7);
+    const list = (length: number, each: (i: number) => string) => Array.from({ length }, (_, i) => each(i)).join(',');
+    if (kind < 2) return numbers[below(numbers.length)] as string;
+    if (kind === 2) return JSON.stringify(strings[below(strings.length)]);
+    if (kind === 3) return ['true', 'false', 'null'][below(3)] as string;
+    if (kind === 4) return `[${list(below(40), () => numbers[below(numbers.length)] as string)}]`;
+    if (kind === 5) return `[${list(below(5), () => ` ${value(depth + 1)}\n`)}]`;
+    return `{${list(below(5), (i) => `"k${i}" : ${value(depth + 1)}`)}}`;
+  };
+  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+  const alphabet = Buffer.from('0123456789-+.eE,[]{}": \\u\t\u0000\u00ff', 'latin1');
+  for (let round = 0; round < rounds; round++) {
+    let body: Buffer = Buffer.from(`{"instances":[${value(1)},${value(1)}],"other":${value(1)}}`);
+    for (let i = below(4); i > 0 && body.length > 0; i--) {
+      const at = below(body.length);
+      if (below(3) === 0) body = body.subarray(0, at);
+      else if (below(2) === 0) body = Buffer.concat([body.subarray(0, at), body.subarray(at + 1)]);
+      else body[at] = alphabet[below(alphabet.length)] as number;
+    }
+    let valid = true;
+    try {
+      JSON.parse(decoder.decode(body));
+    } catch {
+      valid = false;
+    }
+    const measured = protocol.measure(body);
+    const code = typeof measured === 'object' && 'refused' in measured ? measured.code : 'accepted';
+    const syntactic = ['PL_BODY_SYNTAX', 'PL_BODY_ENCODING'].includes(code);
+    assert.is(
+      !syntactic,
+      valid,
+      `seed ${seed}, round ${round}: ${code} for ${JSON.stringify(body.toString('latin1'))}`,
+    );
+  }
+}
+
+function input(protocol: BatchProtocol, body: string): MergeInput {
+  const measured = protocol.measure(Buffer.from(body));
+  assert.ok(
+    typeof measured === 'object' && !('refused' in measured),
+    `${JSON.stringify(measured)} for ${body.slice(0, 200)}`,
+  );
+  return { body: Buffer.from(body), measured };
+}
+
+function signature(protocol: BatchProtocol, body: string): string {
+  return input(protocol, body).measured.signature;
+}
+
+function text(slices: readonly Buffer[]): string {
+  return Buffer.concat(slices).toString();
+}
