@@ -1,41 +1,26 @@
-// Which protocol a request speaks, told from its request line and headers alone.
 import type { IncomingHttpHeaders } from 'node:http';
 
-/** The protocol whose rules apply to a request's body. */
-export interface Recognised {
-  readonly protocol: 'v1' | 'v2';
-}
-
-const v1: Recognised = Object.freeze({ protocol: 'v1' });
-const v2: Recognised = Object.freeze({ protocol: 'v2' });
-
-// Names are matched as the bytes that were sent. Percent escapes and other odd characters are neither decoded nor
-// guessed at: such a path matches nothing and passes through untouched. So does a name of dots only, which a server
-// might resolve as a path.
-const name = String.raw`(?!\.{1,2}[/:?])[\w.~-]+`;
-const v1Path = new RegExp(String.raw`^/v1/models/${name}(?:/versions/${name})?:predict(?:\?.*)?$`);
-const v2Path = new RegExp(String.raw`^/v2/models/${name}(?:/versions/${name})?/infer(?:\?.*)?$`);
-const json = /^application\/json(?:\s*;\s*charset="?utf-8"?)?\s*$/i;
+/** Names of models and versions that are recognised. A name with an escape or anything else is forwarded as it is. */
+const v1Path = /^\/v1\/models\/[A-Za-z0-9._~-]+(?:\/versions\/[A-Za-z0-9._~-]+)?:predict$/;
+const v2Path = /^\/v2\/models\/[A-Za-z0-9._~-]+(?:\/versions\/[A-Za-z0-9._~-]+)?\/infer$/;
 
 /**
- * V1 `:predict`, V2 `/infer` in JSON, or null for everything else, which passes through: other methods and paths,
- * CloudEvents, encoded bodies, the binary extension and content types that are not JSON in UTF-8.
- *
- * Servers differ in what they make of `application/json; charset=utf-8` (KServe hands it to V1 models undecoded), so
- * the content type belongs to the lane and is forwarded exactly as it came.
- *
- * @param rawUrl the request target as sent; only the origin form (`/path?query`) is recognised.
- * @param headers lower-case names, as node:http gives them.
+ * Which protocol a request speaks, or null where it is to be forwarded untouched. Reads the raw target, never a decoded
+ * one. CloudEvents, encoded bodies and V2 bodies with binary tensors are forwarded.
  */
-export function recognise(method: string, rawUrl: string, headers: IncomingHttpHeaders): Recognised | null {
+export function recognise(method: string, rawUrl: string, headers: IncomingHttpHeaders): 'v1' | 'v2' | null {
   if (method !== 'POST') return null;
-  const found = v2Path.test(rawUrl) ? v2 : v1Path.test(rawUrl) ? v1 : null;
-  if (found === null) return null;
-  const type = headers['content-type'];
-  if (type !== undefined && type !== 'application/json' && !json.test(type)) return null;
-  if (headers['inference-header-content-length'] !== undefined) return null;
+  const query = rawUrl.indexOf('?');
+  const path = query < 0 ? rawUrl : rawUrl.slice(0, query);
+  const protocol = v1Path.test(path) ? 'v1' : v2Path.test(path) ? 'v2' : null;
+  return protocol && isPlainJson(headers) ? protocol : null;
+}
+
+function isPlainJson(headers: IncomingHttpHeaders): boolean {
   const encoding = headers['content-encoding'];
-  if (encoding !== undefined && encoding !== 'identity') return null;
-  for (const header in headers) if (header.startsWith('ce-')) return null;
-  return found;
+  if (encoding !== undefined && encoding !== 'identity') return false;
+  if (headers['ce-specversion'] !== undefined || headers['ce-id'] !== undefined) return false;
+  if (headers['inference-header-content-length'] !== undefined) return false;
+  const type = headers['content-type'];
+  return type === undefined || /^application\/json\s*(?:;|$)/i.test(type);
 }
