@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError } from 'commander';
+import { parseDuration, parseWhole, UnitError } from '../policy/units.ts';
 import { defaultSettings, PacelinePolicy } from '../simulator/paceline.ts';
 import { simulate } from '../simulator/run.ts';
 import { poisson, referenceCapacity, referenceModel } from '../simulator/workload.ts';
@@ -17,16 +18,21 @@ export function simulateCommand(): Command {
     .description(
       'run the batching kernel in virtual time against a serial model of 20 ms + 1 ms an item (615 requests/s at most)',
     )
-    .option('--slo <duration>', 'latency objective of one request, such as 200ms or 1s', parseDuration, 200)
+    .option(
+      '--slo <duration>',
+      'latency objective of one request, such as 200ms or 1s',
+      argument((text) => parseDuration(text)),
+      200,
+    )
     .option(
       '--load <percents>',
       'offered loads in percent of capacity, comma-separated',
       parseLoads,
       [5, 30, 70, 95, 110, 150],
     )
-    .option('--seconds <n>', 'virtual seconds of each load', parsePositive, 30)
+    .option('--seconds <n>', 'virtual seconds of each load', argument(whole), 30)
     .option('--noise <percent>', "standard deviation of the model's time, in percent", parseNoise, 2)
-    .option('--seed <n>', 'seed of arrivals and noise: the same seed gives the same figures', parsePositive, 1)
+    .option('--seed <n>', 'seed of arrivals and noise: the same seed gives the same figures', argument(whole), 1)
     .action(runSimulation);
 }
 
@@ -52,14 +58,18 @@ function runSimulation(options: SimulateOptions): void {
   }
 }
 
-function parseDuration(text: string): number {
-  const match = /^(\d+(?:\.\d+)?)(ms|s|m)$/.exec(text);
-  const ms = match
-    ? Number(match[1]) * ({ ms: 1, s: 1000, m: 60_000 }[match[2] as 'ms' | 's' | 'm'] as number)
-    : Number.NaN;
-  if (!(ms >= 1 && ms <= 3_600_000))
-    throw new InvalidArgumentError('give a duration from 1ms to 60m, such as 200ms or 1s.');
-  return ms;
+const whole = (text: string) => parseWhole(text, 1, 1_000_000);
+
+/** Turns a parser's complaint into one that commander prints beside the option. */
+function argument<T>(parse: (text: string) => T): (text: string) => T {
+  return (text) => {
+    try {
+      return parse(text);
+    } catch (error) {
+      if (error instanceof UnitError) throw new InvalidArgumentError(error.message);
+      throw error;
+    }
+  };
 }
 
 function parseLoads(text: string): number[] {
@@ -68,13 +78,6 @@ function parseLoads(text: string): number[] {
     throw new InvalidArgumentError('give percents from 1 to 1000, such as 30,70,110.');
   }
   return loads;
-}
-
-function parsePositive(text: string): number {
-  const value = Number(text);
-  if (!(Number.isInteger(value) && value > 0 && value <= 1_000_000))
-    throw new InvalidArgumentError('give a whole number from 1 to 1000000.');
-  return value;
 }
 
 function parseNoise(text: string): number {

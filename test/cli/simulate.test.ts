@@ -13,8 +13,8 @@ function run(...args: string[]): { code: number | null; out: string; err: string
 suite('paceline simulate', (test) => {
   test('refuses values out of range and says what is right', () => {
     for (const [option, value, hint] of [
-      ['--slo', '200', 'such as 200ms'],
-      ['--slo', '2h', 'such as 200ms'],
+      ['--slo', '200', 'write it as 200ms'],
+      ['--slo', '2h', 'write it as 200ms'],
       ['--load', '0', 'such as 30,70,110'],
       ['--load', 'all', 'such as 30,70,110'],
       ['--seconds', '-1', 'whole number'],
