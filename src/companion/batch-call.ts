@@ -1,0 +1,254 @@
+import { Outcome, reasonLabel } from '../kernels/reasons.ts';
+import type { SplitFailure } from '../protocol/protocol.ts';
+import type { CompanionMetrics } from '../telemetry/companion-metrics.ts';
+import type { RareWarnings } from '../telemetry/log.ts';
+import type { ErrorCode } from './errors.ts';
+import type { Exchange } from './exchange.ts';
+import { batchHeaders, forwardHeaders, headerIn, sharedReplyHeaders } from './headers.ts';
+import type { ResendBudget } from './resend-budget.ts';
+import type { Dispatched, Scheduler } from './scheduler.ts';
+import type { Upstream, UpstreamEnd, UpstreamFailure, UpstreamReply } from './upstream.ts';
+
+/** What a batch call works with. */
+export interface CallContext {
+  readonly upstream: Upstream;
+  readonly metrics: CompanionMetrics;
+  readonly warnings: RareWarnings;
+  readonly scheduler: Scheduler;
+  readonly budget: ResendBudget;
+  readonly sharedHeaders: ReadonlySet<string>;
+}
+
+/** Bodies of one call hold at most this many bytes; a batch of more goes in parts, one after the other. */
+const callBytesMax = 16 * 1024 * 1024;
+/** Refusals that may be the fault of one request among several. KServe answers 500 to bad input. */
+const contentRefusals = new Set([400, 422, 500]);
+
+const failures: Record<UpstreamFailure, ErrorCode> = {
+  unreachable: 'PL_UPSTREAM_UNREACHABLE',
+  reset: 'PL_UPSTREAM_RESET',
+  timeout: 'PL_UPSTREAM_TIMEOUT',
+  aborted: 'PL_DEADLINE_EXCEEDED',
+  'too-large': 'PL_UPSTREAM_REPLY',
+  invalid: 'PL_HTTP_TARGET',
+};
+
+/**
+ * One batch at the model, from dispatch until every request in it has its answer. It holds one upstream slot all the
+ * while; parts of it are sent one after the other:
+ *
+ * ```
+ *   [a b c d] ──400──► [a b] ──200──► answers     a refusal for the content: halves, until the guilty one is alone
+ *                      [c d] ──400──► [c] ──200──► answer
+ *                                     [d] ──400──► its own 400
+ * ```
+ */
+export class BatchCall {
+  readonly #context: CallContext;
+  readonly #dispatched: Dispatched;
+  /** Parts that are still to be sent, the next one last. */
+  readonly #parts: Exchange[][];
+  #outcome: Outcome | undefined;
+  #finished = false;
+  #calls = 0;
+  #cancel: (() => void) | undefined;
+  #current: readonly Exchange[] = [];
+  #deadline: NodeJS.Timeout | undefined;
+  #timedOut = false;
+
+  constructor(context: CallContext, dispatched: Dispatched) {
+    this.#context = context;
+    this.#dispatched = dispatched;
+    this.#parts = partsOf(dispatched.exchanges).reverse();
+  }
+
+  start(): void {
+    const { exchanges, reason } = this.#dispatched;
+    const { metrics } = this.#context;
+    metrics.batches.add(1, reasonLabel(reason));
+    metrics.batchItems.observe(exchanges.reduce((sum, each) => sum + each.measured.items, 0));
+    for (const exchange of exchanges)
+      if (!exchange.ended) exchange.onEnd = chain(exchange.onEnd, () => this.#oneEnded());
+    this.#armDeadline();
+    this.#next();
+  }
+
+  #next(): void {
+    let part: Exchange[] | undefined;
+    do part = this.#parts.pop()?.filter((each) => !each.ended);
+    while (part?.length === 0);
+    if (!part) return this.#end();
+    this.#send(part);
+  }
+
+  #send(part: Exchange[]): void {
+    const { upstream, sharedHeaders } = this.#context;
+    const first = part[0] as Exchange;
+    const slices = first.protocol.merge(part);
+    const body = slices.length === 1 ? (slices[0] as Buffer) : Buffer.concat(slices);
+    const raw = first.request.rawHeaders;
+    const headers = part.length === 1 ? forwardHeaders(raw, false) : batchHeaders(raw, sharedHeaders);
+    this.#current = part;
+    this.#calls++;
+    this.#context.budget.called();
+    const sentAt = performance.now();
+    this.#cancel = upstream.send(first.request.url as string, headers, body, (end) => {
+      this.#cancel = undefined;
+      this.#ended(part, end, performance.now() - sentAt);
+    });
+  }
+
+  #ended(part: Exchange[], end: UpstreamEnd, ms: number): void {
+    const { metrics } = this.#context;
+    if ('failure' in end) {
+      metrics.upstreamCalls.add(1, end.failure);
+      this.#outcome ??=
+        end.failure === 'aborted' ? (this.#timedOut ? Outcome.TimedOut : Outcome.Cancelled) : Outcome.Failed;
+      for (const exchange of part) this.#failed(exchange, failures[end.failure]);
+      return this.#next();
+    }
+    metrics.upstreamCalls.add(1, `${Math.floor(end.status / 100)}xx`);
+    const isWhole = this.#calls === 1 && this.#parts.length === 0;
+    if (end.status < 400) this.#answered(part, end, ms, isWhole);
+    else this.#refused(part, end);
+  }
+
+  #answered(part: Exchange[], reply: UpstreamReply, ms: number, isWhole: boolean): void {
+    const { metrics, scheduler } = this.#context;
+    metrics.executionSeconds.observe(ms / 1000);
+    if (isWhole) {
+      if (this.#dispatched.predictedMs > 0) metrics.predictionRatio.observe(ms / this.#dispatched.predictedMs);
+      // The model is free: the next batch goes before this one's replies are written.
+      this.#finish(Outcome.Answered);
+    }
+    const arrivedAt = performance.now();
+    const split = part.length === 1 ? [[reply.body]] : splitReply(part, reply);
+    if (!Array.isArray(split)) return this.#serveSingly(part, split);
+    const headers = part.length === 1 ? forwardHeaders(reply.headers, false) : sharedReplyHeaders(reply.headers);
+    const timing = `exec;dur=${ms.toFixed(1)}, batch;desc="${part.length}"`;
+    for (const [i, exchange] of part.entries()) {
+      const wait = exchange.waitMs;
+      const queue = Math.max(0, exchange.sentAt - exchange.arrivedAt - wait);
+      const own = `queue;dur=${queue.toFixed(1)}, wait;dur=${wait.toFixed(1)}, ${timing}`;
+      if (!exchange.answer(reply.status, [...headers, 'server-timing', own], split[i] as Buffer[])) continue;
+      const now = performance.now();
+      metrics.answered(now, now - exchange.arrivedAt, queue, wait, now <= exchange.softDeadline);
+    }
+    scheduler.noteReplyPath(performance.now() - arrivedAt);
+    this.#next();
+  }
+
+  /** The model said no to all of them. */
+  #refused(part: Exchange[], reply: UpstreamReply): void {
+    const { metrics, budget, scheduler, warnings } = this.#context;
+    const tooLarge = reply.status === 413;
+    this.#outcome ??= tooLarge && part.length > 1 ? Outcome.TooLarge : Outcome.Failed;
+    if (part.length > 1 && (tooLarge || contentRefusals.has(reply.status))) {
+      const half = part.length >> 1;
+      this.#parts.push(part.slice(half), part.slice(0, half));
+      metrics.resends.add(2, tooLarge ? 'halve' : 'bisect');
+      if (!tooLarge && !budget.spend(2) && this.#dispatched.lane) {
+        warnings.warn(
+          'bisect-budget',
+          { target: this.#dispatched.lane.target, status: reply.status },
+          'many batches are refused for their content: this lane is served one by one for ten seconds',
+        );
+        const lane = this.#dispatched.lane;
+        scheduler.limitLane(lane, 1);
+        setTimeout(() => scheduler.limitLane(lane, 1e6), 10_000).unref();
+      }
+      return this.#next();
+    }
+    const headers = part.length === 1 ? forwardHeaders(reply.headers, false) : sharedReplyHeaders(reply.headers);
+    for (const exchange of part) {
+      if (!exchange.answer(reply.status, headers, [reply.body])) continue;
+      metrics.requests.add(1, 'failed', `upstream-${reply.status}`);
+      metrics.objective(performance.now(), false);
+    }
+    this.#next();
+  }
+
+  /** Replies of this lane cannot be split: each request gets a call of its own, now and from now on. */
+  #serveSingly(part: Exchange[], failure: SplitFailure): void {
+    const { metrics, scheduler, warnings } = this.#context;
+    const { lane } = this.#dispatched;
+    metrics.unsplittable.add(1, failure.failed);
+    metrics.resends.add(part.length, 'unsplittable');
+    warnings.warn(
+      'unsplittable',
+      { target: lane?.target, wrong: failure.failed },
+      `${failure.message}: this lane is served one by one`,
+    );
+    if (lane) scheduler.limitLane(lane, 1);
+    this.#parts.push(...part.map((each) => [each]).reverse());
+    this.#next();
+  }
+
+  #failed(exchange: Exchange, code: ErrorCode): void {
+    if (!exchange.fail(code)) return;
+    this.#context.metrics.requests.add(1, 'failed', code);
+    this.#context.metrics.objective(performance.now(), false);
+  }
+
+  /** When all callers of the current call are gone or answered, the call is for nobody. */
+  #oneEnded(): void {
+    if (this.#cancel && this.#current.every((each) => each.ended)) this.#cancel();
+  }
+
+  /** Answers 504 to each request of this batch when its hard deadline passes, whatever the model does. */
+  #armDeadline(): void {
+    const open = this.#dispatched.exchanges.filter((each) => !each.ended);
+    if (open.length === 0) return;
+    const next = open.reduce((least, each) => Math.min(least, each.hardDeadline), Number.POSITIVE_INFINITY);
+    this.#deadline = setTimeout(
+      () => {
+        const now = performance.now() + 0.5;
+        this.#timedOut = true;
+        for (const exchange of open) if (exchange.hardDeadline <= now) this.#failed(exchange, 'PL_DEADLINE_EXCEEDED');
+        if (!this.#finished || this.#cancel) this.#armDeadline();
+      },
+      Math.ceil(Math.max(0, next - performance.now())),
+    );
+  }
+
+  #end(): void {
+    clearTimeout(this.#deadline);
+    this.#finish(this.#outcome ?? Outcome.Cancelled);
+  }
+
+  #finish(outcome: Outcome): void {
+    if (this.#finished) return;
+    this.#finished = true;
+    this.#dispatched.finished(outcome);
+  }
+}
+
+function splitReply(part: readonly Exchange[], reply: UpstreamReply): Buffer[][] | SplitFailure {
+  const encoding = headerIn(reply.headers, 'content-encoding');
+  if (encoding !== undefined && encoding !== 'identity') {
+    return { failed: 'not-json', message: `the model encodes its reply as ${encoding} though it was asked not to` };
+  }
+  return (part[0] as Exchange).protocol.split(reply.body, part);
+}
+
+/** The requests in parts of bounded size, in order. */
+function partsOf(exchanges: readonly Exchange[]): Exchange[][] {
+  const parts: Exchange[][] = [];
+  let bytes = Number.POSITIVE_INFINITY;
+  for (const exchange of exchanges) {
+    bytes += exchange.body.length;
+    if (bytes > callBytesMax) {
+      parts.push([]);
+      bytes = exchange.body.length;
+    }
+    (parts[parts.length - 1] as Exchange[]).push(exchange);
+  }
+  return parts;
+}
+
+function chain(first: Exchange['onEnd'], second: () => void): Exchange['onEnd'] {
+  return (exchange, left) => {
+    first?.(exchange, left);
+    second();
+  };
+}

@@ -1,0 +1,81 @@
+import type { IncomingMessage } from 'node:http';
+
+/** Bytes that bodies may hold together. */
+export class ByteBudget {
+  readonly #max: number;
+  held = 0;
+
+  constructor(max: number) {
+    this.#max = max;
+  }
+
+  take(bytes: number): boolean {
+    if (this.held + bytes > this.#max) return false;
+    this.held += bytes;
+    return true;
+  }
+
+  give(bytes: number): void {
+    this.held -= bytes;
+  }
+}
+
+/** How reading a body ended. `too-large`: what was read has been put back, for whoever forwards it. */
+export type BodyEnd = Buffer | 'too-large' | 'no-room' | 'timeout' | 'truncated';
+
+/**
+ * Reads a body of at most `max` bytes. The bytes are taken from the budget before they are read: `took` says how many,
+ * and giving them back is the caller's.
+ */
+export function readBody(
+  request: IncomingMessage,
+  budget: ByteBudget,
+  max: number,
+  timeoutMs: number,
+  took: (bytes: number) => void,
+  done: (end: BodyEnd) => void,
+): void {
+  const announced = Number(request.headers['content-length'] ?? Number.NaN);
+  if (announced > max) return done('too-large');
+  let reserved = Number.isFinite(announced) ? announced : 0;
+  if (!budget.take(reserved)) return done('no-room');
+  took(reserved);
+  const chunks: Buffer[] = [];
+  let length = 0;
+  const timer = setTimeout(() => finish('timeout'), timeoutMs);
+
+  function onData(chunk: Buffer): void {
+    chunks.push(chunk);
+    length += chunk.length;
+    if (length > max) {
+      // Chunked, and larger than we batch: put everything back and let it be streamed.
+      request.pause();
+      finish('too-large', true);
+      request.unshift(Buffer.concat(chunks));
+    } else if (length > reserved) {
+      const more = length - reserved;
+      if (!budget.take(more)) return finish('no-room');
+      reserved = length;
+      took(more);
+    }
+  }
+  function onEnd(): void {
+    finish(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, length));
+  }
+  function onClose(): void {
+    finish('truncated');
+  }
+  function finish(end: BodyEnd, later = false): void {
+    clearTimeout(timer);
+    request.off('data', onData);
+    request.off('end', onEnd);
+    request.off('close', onClose);
+    request.off('error', onClose);
+    if (later) queueMicrotask(() => done(end));
+    else done(end);
+  }
+  request.on('data', onData);
+  request.on('end', onEnd);
+  request.on('close', onClose);
+  request.on('error', onClose);
+}

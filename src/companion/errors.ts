@@ -1,0 +1,112 @@
+import { Reason } from '../kernels/reasons.ts';
+
+/** One way a request can end without the model's answer. */
+export interface ErrorSpec {
+  readonly status: number;
+  readonly message: string;
+  /** What the caller or the operator can do. */
+  readonly help: string;
+  /** Seconds for `Retry-After`, where trying again makes sense. */
+  readonly retryAfter?: number;
+}
+
+/** Every code that a companion answers with. docs/errors.md is written from this table. */
+export const errorSpecs = {
+  PL_BODY_SYNTAX: bad('the body is not valid JSON', 'send one JSON text as RFC 8259 has it'),
+  PL_BODY_DEPTH: bad('the body nests deeper than 64 levels', 'flatten the data'),
+  PL_BODY_ENCODING: bad('the body is not valid UTF-8', 'encode the body as UTF-8'),
+  PL_BODY_DUPLICATE_KEY: bad('a key occurs twice in one object', 'send every key once'),
+  PL_BODY_TYPE: bad(
+    'a field is missing or has the wrong type',
+    'compare the body with the V1 or V2 inference protocol',
+  ),
+  PL_BODY_SHAPE: bad(
+    'shape and data of a tensor do not agree',
+    'the product of `shape` must be the number of elements',
+  ),
+  PL_BODY_TRUNCATED: bad('the body ended before its announced length', 'send as many bytes as Content-Length says'),
+  PL_HINT_VALUE: bad('a paceline-* header has no valid value', 'see "Per request" in docs/configuration.md'),
+  PL_HTTP_SYNTAX: bad('the request is not valid HTTP', 'send one Content-Length, or chunked encoding, not both'),
+  PL_HTTP_TARGET: bad('the request target cannot be forwarded', 'send a path that begins with /'),
+  PL_BODY_TIMEOUT: {
+    status: 408,
+    message: 'the body took too long to arrive',
+    help: 'raise --body-timeout if callers are slow',
+  },
+  PL_HEADERS_TOO_LARGE: {
+    status: 431,
+    message: 'the headers are larger than 64 KB',
+    help: 'send fewer or smaller headers',
+  },
+  PL_QUEUE_FULL: busy('as many requests wait as may wait', 'add replicas, or raise --max-waiting'),
+  PL_BYTES_FULL: busy('bodies that wait hold as much memory as they may', 'add replicas, or raise --max-waiting-bytes'),
+  PL_LATE_SHED: busy(
+    'the request cannot meet its objective, and late work is shed',
+    'add replicas, or use --late defer',
+  ),
+  PL_LATE_OVERFLOW: busy('more late requests wait than may wait; the oldest go first', 'add replicas'),
+  PL_PASS_FULL: busy('as many requests are being forwarded as may be', 'add replicas'),
+  PL_UPSTREAM_UNREACHABLE: busy(
+    'the model server does not accept connections',
+    'look at the model container; it may be starting',
+  ),
+  PL_DEADLINE_UNMEETABLE: late('the deadline of the request is shorter than the model needs', 'allow more time'),
+  PL_DEADLINE_EXCEEDED: late('the deadline passed before the model answered', 'add replicas, or allow more time'),
+  PL_UPSTREAM_TIMEOUT: late('the model server did not answer in time', 'look at the model container'),
+  PL_UPSTREAM_RESET: gateway(
+    'the model server closed the connection before it had answered',
+    'look at the model container for a crash',
+  ),
+  PL_UPSTREAM_REPLY: gateway("the model server's answer cannot be forwarded", 'look at the model container'),
+  PL_INTERNAL: {
+    status: 500,
+    message: 'the companion failed on this request',
+    help: 'report it with the log line of this code',
+  },
+} as const satisfies Record<string, ErrorSpec>;
+
+export type ErrorCode = keyof typeof errorSpecs;
+
+/** The code that a caller sees for a refusal of the kernel. */
+export function codeOfReason(reason: Reason): ErrorCode {
+  switch (reason) {
+    case Reason.QueueFull:
+      return 'PL_QUEUE_FULL';
+    case Reason.Unmeetable:
+      return 'PL_DEADLINE_UNMEETABLE';
+    case Reason.LateShed:
+      return 'PL_LATE_SHED';
+    case Reason.LateOverflow:
+      return 'PL_LATE_OVERFLOW';
+    case Reason.Expired:
+      return 'PL_DEADLINE_EXCEEDED';
+    default:
+      return 'PL_INTERNAL';
+  }
+}
+
+/** A code from elsewhere, or PL_INTERNAL if it is not one of ours. */
+export function knownCode(code: string): ErrorCode {
+  return code in errorSpecs ? (code as ErrorCode) : 'PL_INTERNAL';
+}
+
+/** The body of an error: `{"error","code"}`. */
+export function errorBody(code: ErrorCode, message?: string): Buffer {
+  return Buffer.from(JSON.stringify({ error: message ?? errorSpecs[code].message, code }));
+}
+
+function bad(message: string, help: string): ErrorSpec {
+  return { status: 400, message, help };
+}
+
+function busy(message: string, help: string): ErrorSpec {
+  return { status: 503, message, help, retryAfter: 1 };
+}
+
+function late(message: string, help: string): ErrorSpec {
+  return { status: 504, message, help };
+}
+
+function gateway(message: string, help: string): ErrorSpec {
+  return { status: 502, message, help };
+}

@@ -1,0 +1,118 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { BatchProtocol, Measured, MergeInput } from '../protocol/protocol.ts';
+import { type ErrorCode, errorBody, errorSpecs } from './errors.ts';
+
+/**
+ * One request and its one answer.
+ *
+ * ```
+ *   reading ──► waiting ──► sent ──► ended        ended: answered, refused or left, whichever comes first
+ *      └───────────┴──────────┴────────▲
+ * ```
+ */
+export class Exchange implements MergeInput {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly arrivedAt: number;
+  readonly protocol: BatchProtocol;
+  /** Once it has been read. */
+  body: Buffer = empty;
+  measured: Measured = unmeasured;
+  laneKey = '';
+  softDeadline = 0;
+  hardDeadline = 0;
+  band = 4;
+  tenant = 0;
+  /** Where it waits in the kernel; -1 when it does not. */
+  slot = -1;
+  sentAt = 0;
+  /** Of the time between arrival and sending, the part in which a slot was free. */
+  waitMs = 0;
+  ended = false;
+  /** Bytes that it holds of the budget. */
+  heldBytes = 0;
+  /** Called once, when it ends. */
+  onEnd: ((exchange: Exchange, left: boolean) => void) | undefined;
+
+  constructor(request: IncomingMessage, response: ServerResponse, protocol: BatchProtocol, arrivedAt: number) {
+    this.request = request;
+    this.response = response;
+    this.protocol = protocol;
+    this.arrivedAt = arrivedAt;
+    response.on('close', () => this.#end(!response.writableFinished));
+  }
+
+  /** Answers with the slices of a body. Does nothing if the exchange has ended. */
+  answer(status: number, headers: string[], slices: readonly Buffer[]): boolean {
+    if (this.ended) return false;
+    this.#end(false);
+    const body = slices.length === 1 ? (slices[0] as Buffer) : Buffer.concat(slices);
+    writeReply(this.response, status, headers, body);
+    return true;
+  }
+
+  /** Answers with an error of ours. Does nothing if the exchange has ended. */
+  fail(code: ErrorCode, message?: string): boolean {
+    if (this.ended) return false;
+    this.#end(false);
+    writeError(this.response, code, message);
+    return true;
+  }
+
+  /** Ends without an answer of its own: somebody else answers. */
+  handOver(): void {
+    this.#end(false);
+  }
+
+  #end(left: boolean): void {
+    if (this.ended) return;
+    this.ended = true;
+    this.onEnd?.(this, left);
+    this.onEnd = undefined;
+  }
+}
+
+/** Writes a complete reply over HTTP/1.1 or h2. Headers that Node refuses end in 502, not in a crash. */
+export function writeReply(response: ServerResponse, status: number, headers: readonly string[], body: Buffer): void {
+  if (response.headersSent || response.destroyed) return;
+  try {
+    const known = response.stream === undefined ? [...headers] : withoutConnection(headers);
+    known.push('content-length', String(body.length));
+    response.writeHead(status, known as never);
+    response.end(body);
+  } catch {
+    writeError(response, 'PL_UPSTREAM_REPLY');
+  }
+}
+
+/** Writes `{"error","code"}` with the code's status. */
+export function writeError(response: ServerResponse, code: ErrorCode, message?: string): void {
+  if (response.headersSent || response.destroyed) return;
+  const { status, retryAfter } = errorSpecs[code] as { status: number; retryAfter?: number };
+  const body = errorBody(code, message);
+  const headers = ['content-type', 'application/json', 'content-length', String(body.length)];
+  if (retryAfter !== undefined) headers.push('retry-after', String(retryAfter));
+  // What is left of a body that nobody wants is not worth a connection.
+  if (!response.req.complete && response.stream === undefined) headers.push('connection', 'close');
+  response.writeHead(status, headers as never);
+  response.end(body);
+}
+
+function withoutConnection(headers: readonly string[]): string[] {
+  const kept: string[] = [];
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = (headers[i] as string).toLowerCase();
+    if (name !== 'connection' && name !== 'keep-alive') kept.push(name, headers[i + 1] as string);
+  }
+  return kept;
+}
+
+declare module 'node:http' {
+  interface ServerResponse {
+    /** Present on the responses of node:http2's compatibility layer. */
+    readonly stream?: unknown;
+  }
+}
+
+const empty = Buffer.alloc(0);
+const unmeasured: Measured = { items: 0, signature: '', uniform: true, holes: [] };

@@ -1,0 +1,75 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Measured } from '../protocol/protocol.ts';
+
+/** When a request is wanted and how urgently. Times in ms of the companion's clock; Infinity: the domain's own. */
+export interface Hints {
+  readonly softDeadline: number;
+  readonly hardDeadline: number;
+  readonly band: number;
+  readonly tenant: number;
+}
+
+/** Bands run from 0, the most urgent, to 7. */
+const defaultBand = 4;
+const bandMax = 7;
+const tenantsMax = 1023;
+
+/** Reads what callers say about one request, and lets them only lower and shorten unless they are trusted. */
+export class HintReader {
+  readonly #trusted: boolean;
+  readonly #sloMs: number;
+  readonly #lateTimeoutMs: number;
+  readonly #tenants = new Map<string, number>();
+
+  constructor(settings: { trustHeaders: boolean; sloMs: number; lateTimeoutMs: number }) {
+    this.#trusted = settings.trustHeaders;
+    this.#sloMs = settings.sloMs;
+    this.#lateTimeoutMs = settings.lateTimeoutMs;
+  }
+
+  /** The hints of a request, or what is wrong with them. */
+  read(headers: IncomingHttpHeaders, measured: Measured, arrivedAt: number): Hints | string {
+    const timeout = numberOf(headers['paceline-timeout-ms']);
+    if (timeout !== undefined && !(timeout > 0 && timeout <= 3_600_000)) {
+      return 'paceline-timeout-ms is a number of milliseconds above 0';
+    }
+    const asked = numberOf(headers['paceline-priority']) ?? measured.priority;
+    if (asked !== undefined && !(Number.isInteger(asked) && asked >= 0)) {
+      return 'paceline-priority is a whole number: 1 is the highest, 0 the default';
+    }
+    const soft = this.#softMs(timeout);
+    const hard = Math.min(
+      this.#trusted ? Math.max(this.#lateTimeoutMs, soft) : this.#lateTimeoutMs,
+      measured.timeoutUs ? measured.timeoutUs / 1000 : Number.POSITIVE_INFINITY,
+    );
+    const wanted = asked ? Math.min(asked - 1, bandMax) : defaultBand;
+    return {
+      softDeadline: arrivedAt + Math.min(soft, hard),
+      hardDeadline: arrivedAt + hard,
+      band: this.#trusted ? wanted : Math.max(wanted, defaultBand),
+      tenant: this.#trusted ? this.#tenant(headers) : 0,
+    };
+  }
+
+  #softMs(timeout: number | undefined): number {
+    if (timeout === undefined) return this.#sloMs;
+    return this.#trusted ? timeout : Math.min(timeout, this.#sloMs);
+  }
+
+  /** Tenants get numbers as they come; beyond the bound they share the first. */
+  #tenant(headers: IncomingHttpHeaders): number {
+    const name = headers['paceline-tenant'] ?? headers['x-gateway-inference-fairness-id'];
+    if (typeof name !== 'string' || name === '') return 0;
+    const known = this.#tenants.get(name);
+    if (known !== undefined) return known;
+    if (this.#tenants.size >= tenantsMax) return 0;
+    const next = this.#tenants.size + 1;
+    this.#tenants.set(name, next);
+    return next;
+  }
+}
+
+function numberOf(value: string | string[] | undefined): number | undefined {
+  if (value === undefined) return undefined;
+  return typeof value === 'string' && /^\d{1,12}(?:\.\d{1,6})?$/.test(value) ? Number(value) : Number.NaN;
+}

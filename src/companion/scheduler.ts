@@ -1,0 +1,336 @@
+import type { BatchingDomain, DomainSettings, DomainSignals, VerdictSink } from '../kernels/batching.ts';
+import { type Outcome, Reason } from '../kernels/reasons.ts';
+import type { Exchange } from './exchange.ts';
+import { type Lane, LaneTable } from './lanes.ts';
+
+/** A set of requests that the kernel sends together. */
+export interface Dispatched {
+  readonly exchanges: Exchange[];
+  /** Undefined while decisions are not the kernel's: one request at a time. */
+  readonly lane: Lane | undefined;
+  readonly reason: Reason;
+  readonly predictedMs: number;
+  /** To be called once, when the call has ended. */
+  readonly finished: (outcome: Outcome) => void;
+}
+
+/** What the scheduler has done for it. */
+export interface SchedulerActions {
+  send(dispatched: Dispatched): void;
+  refuse(exchange: Exchange, reason: Reason): void;
+  /** The kernel failed; `passing`: from now on requests go first in, first out. */
+  trapped(error: unknown, passing: boolean): void;
+}
+
+const trapWindowMs = 60_000;
+const trapsMax = 3;
+
+/**
+ * Carries events to the kernel once per turn of the event loop, and its verdicts out. The table of slots here is the
+ * truth: when the kernel traps it is rebuilt from it.
+ */
+export class Scheduler implements VerdictSink {
+  readonly lanes: LaneTable;
+  readonly #create: (now: number) => BatchingDomain;
+  readonly #settings: DomainSettings;
+  readonly #actions: SchedulerActions;
+  #domain: BatchingDomain;
+  /** Grows when the kernel is rebuilt: what older batches report is not for the new one. */
+  #generation = 0;
+  readonly #slots: (Exchange | undefined)[] = [];
+  readonly #arriving = new Map<number, Exchange>();
+  #nextTicket = 0;
+  readonly #toSend: { batch: number; row: number; exchanges: Exchange[]; reason: Reason; predictedMs: number }[] = [];
+  #stepPlanned = false;
+  #timer: NodeJS.Timeout | undefined;
+  #timerAt = Number.POSITIVE_INFINITY;
+  #slotFreeSince = 0;
+  #inFlight = 0;
+  readonly #trapTimes: number[] = [];
+  readonly #passing: Exchange[] = [];
+  #passingUntil = 0;
+  #draining = false;
+  /** Batches that the model was last known to take at once. */
+  #limit = 2;
+
+  /** @param create makes a domain; it is called again after a trap. */
+  constructor(settings: DomainSettings, create: (now: number) => BatchingDomain, actions: SchedulerActions) {
+    this.#settings = settings;
+    this.#create = create;
+    this.#actions = actions;
+    this.#domain = create(performance.now());
+    this.lanes = new LaneTable(() => this.#openRow());
+  }
+
+  get signals(): DomainSignals {
+    return this.#domain.signals;
+  }
+
+  /** Batches at the model, of every generation. */
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  /** Requests that wait, also those that the kernel has not seen yet. */
+  get waiting(): number {
+    return this.#arriving.size + this.#passing.length + this.#guarded(() => this.#domain.signals.waiting(), 0);
+  }
+
+  /** Whether decisions are the kernel's. */
+  get deciding(): boolean {
+    return this.#passingUntil === 0;
+  }
+
+  /** Takes a request, or returns false where no lane is free for it. */
+  submit(exchange: Exchange): boolean {
+    if (!this.deciding && !this.#mayDecideAgain()) {
+      if (this.#passing.length >= this.#settings.maxWaiting) this.#actions.refuse(exchange, Reason.QueueFull);
+      else this.#passing.push(exchange);
+      this.#sendPassing();
+      return true;
+    }
+    const lane = this.#guarded(() => this.lanes.lane(exchange.laneKey), undefined);
+    if (!lane) return !this.deciding && this.submit(exchange);
+    lane.requests++;
+    this.#arrive(exchange, lane.row);
+    return true;
+  }
+
+  /** The caller went away before its request was sent. */
+  leave(exchange: Exchange): void {
+    const slot = exchange.slot;
+    if (slot >= 0 && this.#slots[slot] === exchange) {
+      this.#slots[slot] = undefined;
+      exchange.slot = -1;
+      this.#tell((domain, now) => domain.cancel(now, slot));
+      return;
+    }
+    const at = this.#passing.indexOf(exchange);
+    if (at >= 0) this.#passing.splice(at, 1);
+  }
+
+  /** Ends waiting for company: what waits goes at once, and so does what still comes. */
+  drain(): void {
+    this.#draining = true;
+    this.#tell((domain, now) => domain.drain(now));
+  }
+
+  limitLane(lane: Lane, maxRequests: number): void {
+    if (this.lanes.at(lane.row) === lane) this.#tell((domain, now) => domain.limitLane(now, lane.row, maxRequests));
+  }
+
+  noteReplyPath(ms: number): void {
+    this.#tell((domain, now) => domain.noteReplyPath(now, ms));
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#timerAt = Number.POSITIVE_INFINITY;
+  }
+
+  admitted(ticket: number, slot: number): void {
+    const exchange = this.#arriving.get(ticket) as Exchange;
+    this.#arriving.delete(ticket);
+    exchange.slot = slot;
+    this.#slots[slot] = exchange;
+    if (exchange.ended) queueMicrotask(() => this.leave(exchange));
+  }
+
+  rejected(ticket: number, reason: Reason): void {
+    const exchange = this.#arriving.get(ticket) as Exchange;
+    this.#arriving.delete(ticket);
+    this.#actions.refuse(exchange, reason);
+  }
+
+  dispatch(batch: number, row: number, slots: Uint32Array, reason: Reason, predictedMs: number): void {
+    const exchanges: Exchange[] = [];
+    for (const slot of slots) exchanges.push(this.#release(slot));
+    this.#toSend.push({ batch, row, exchanges, reason, predictedMs });
+  }
+
+  refused(slot: number, reason: Reason): void {
+    this.#actions.refuse(this.#release(slot), reason);
+  }
+
+  deferred(): void {}
+
+  #release(slot: number): Exchange {
+    const exchange = this.#slots[slot] as Exchange;
+    this.#slots[slot] = undefined;
+    exchange.slot = -1;
+    return exchange;
+  }
+
+  #arrive(exchange: Exchange, row: number): void {
+    const ticket = this.#nextTicket;
+    this.#nextTicket = (this.#nextTicket + 1) >>> 0;
+    this.#arriving.set(ticket, exchange);
+    this.#tell((domain) =>
+      domain.arrive(exchange.arrivedAt, {
+        ticket,
+        lane: row,
+        items: exchange.measured.items,
+        softDeadline: exchange.softDeadline,
+        hardDeadline: exchange.hardDeadline,
+        band: exchange.band,
+        tenant: exchange.tenant,
+      }),
+    );
+  }
+
+  /** The kernel may reuse an idle row: it must have seen all arrivals before it is asked for one. */
+  #openRow(): number {
+    if (this.#arriving.size > 0) this.#step();
+    return this.#domain.openLane(performance.now());
+  }
+
+  #tell(event: (domain: BatchingDomain, now: number) => void): void {
+    if (!this.deciding) return;
+    this.#guarded(() => event(this.#domain, performance.now()), undefined);
+    this.#plan();
+  }
+
+  #plan(): void {
+    if (this.#stepPlanned) return;
+    this.#stepPlanned = true;
+    setImmediate(() => {
+      if (this.#stepPlanned) this.#step();
+    });
+  }
+
+  #step(): void {
+    this.#stepPlanned = false;
+    if (!this.deciding) return;
+    const now = performance.now();
+    const wake = this.#guarded(() => this.#domain.step(now, this), Number.POSITIVE_INFINITY);
+    this.#sendAll();
+    if (wake <= now) this.#plan();
+    else this.#wakeAt(wake);
+  }
+
+  #sendAll(): void {
+    const now = performance.now();
+    for (const each of this.#toSend.splice(0)) {
+      for (const exchange of each.exchanges) {
+        exchange.sentAt = now;
+        exchange.waitMs = Math.max(0, now - Math.max(exchange.arrivedAt, this.#slotFreeSince));
+      }
+      const generation = this.#generation;
+      this.#send(each.exchanges, this.lanes.at(each.row), each.reason, each.predictedMs, (outcome) => {
+        if (generation !== this.#generation || !this.deciding) return;
+        this.#guarded(() => this.#domain.complete(performance.now(), each.batch, outcome), undefined);
+        this.#step();
+      });
+    }
+    this.#limit = this.#guarded(() => this.#domain.signals.parallelLimit(), this.#limit);
+    if (this.#inFlight >= this.#limit) this.#slotFreeSince = Number.POSITIVE_INFINITY;
+  }
+
+  #send(
+    exchanges: Exchange[],
+    lane: Lane | undefined,
+    reason: Reason,
+    predictedMs: number,
+    done: (outcome: Outcome) => void,
+  ): void {
+    this.#inFlight++;
+    const finished = (outcome: Outcome) => {
+      this.#inFlight--;
+      if (this.#slotFreeSince === Number.POSITIVE_INFINITY) this.#slotFreeSince = performance.now();
+      done(outcome);
+      this.#sendPassing();
+    };
+    this.#actions.send({ exchanges, lane, reason, predictedMs, finished });
+  }
+
+  #wakeAt(wake: number): void {
+    if (wake >= this.#timerAt) return;
+    clearTimeout(this.#timer);
+    this.#timerAt = wake;
+    if (wake === Number.POSITIVE_INFINITY) return;
+    this.#timer = setTimeout(
+      () => {
+        this.#timerAt = Number.POSITIVE_INFINITY;
+        const late = performance.now() - wake;
+        if (late >= 0) this.#tell((domain, now) => domain.noteLateness(now, late));
+        this.#step();
+      },
+      Math.ceil(wake - performance.now()),
+    );
+  }
+
+  /** Calls into the kernel; a trap rebuilds it, and the call's result is then `otherwise`. */
+  #guarded<T>(call: () => T, otherwise: T): T {
+    try {
+      return call();
+    } catch (error) {
+      this.#recover(error);
+      return otherwise;
+    }
+  }
+
+  #recover(error: unknown): void {
+    const now = performance.now();
+    this.#trapTimes.push(now);
+    while ((this.#trapTimes[0] as number) < now - trapWindowMs) this.#trapTimes.shift();
+    this.#generation++;
+    const waiting = [
+      ...this.#toSend.splice(0).flatMap((each) => each.exchanges),
+      ...this.#slots.filter((each) => each !== undefined),
+      ...this.#arriving.values(),
+    ].sort((one, other) => one.arrivedAt - other.arrivedAt);
+    this.#slots.length = 0;
+    this.#arriving.clear();
+    this.lanes.clear();
+    this.stop();
+    let passing = this.#trapTimes.length >= trapsMax;
+    if (!passing) {
+      try {
+        this.#domain = this.#create(now);
+        if (this.#draining) this.#domain.drain(now);
+      } catch {
+        passing = true;
+      }
+    }
+    if (passing) this.#passingUntil = now + trapWindowMs;
+    this.#actions.trapped(error, passing);
+    for (const exchange of waiting) {
+      exchange.slot = -1;
+      if (exchange.ended) continue;
+      if (passing) this.#passing.push(exchange);
+      else
+        setImmediate(() => exchange.ended || this.submit(exchange) || this.#actions.refuse(exchange, Reason.QueueFull));
+    }
+    if (passing) setImmediate(() => this.#sendPassing());
+  }
+
+  /** A minute of passing on, and nothing waits: the kernel gets another chance. */
+  #mayDecideAgain(): boolean {
+    const now = performance.now();
+    if (now < this.#passingUntil || this.#passing.length > 0) return false;
+    try {
+      this.#domain = this.#create(now);
+    } catch {
+      this.#passingUntil = now + trapWindowMs;
+      return false;
+    }
+    this.#passingUntil = 0;
+    this.#trapTimes.length = 0;
+    return true;
+  }
+
+  /** First in, first out, one by one, with at most as many in flight as the model was known to take. */
+  #sendPassing(): void {
+    while (this.#passing.length > 0 && this.#inFlight < Math.max(2, this.#limit)) {
+      const exchange = this.#passing.shift() as Exchange;
+      const now = performance.now();
+      if (exchange.ended) continue;
+      if (exchange.hardDeadline <= now) {
+        this.#actions.refuse(exchange, Reason.Expired);
+        continue;
+      }
+      exchange.sentAt = now;
+      this.#send([exchange], undefined, Reason.None, 0, () => {});
+    }
+  }
+}

@@ -1,0 +1,169 @@
+import { buildConnector, Client, type Dispatcher, Pool } from 'undici';
+
+/** What the model answered, whole. */
+export interface UpstreamReply {
+  readonly status: number;
+  readonly headers: string[];
+  readonly body: Buffer;
+}
+
+/** Why there is no answer. */
+export type UpstreamFailure = 'unreachable' | 'reset' | 'timeout' | 'aborted' | 'too-large' | 'invalid';
+
+export type UpstreamEnd = UpstreamReply | { failure: UpstreamFailure };
+
+/** A reply above this is not held in memory. */
+const replyMax = 256 * 1024 * 1024;
+/** A kept connection that dies this soon after a call was written had been closed before the call arrived. */
+const deadConnectionMs = 50;
+
+/** Calls to the model server: kept connections, whole bodies, one retry where no byte reached the model. */
+export class Upstream {
+  readonly #origin: string;
+  readonly #pool: Pool;
+  readonly #onRetry: () => void;
+
+  /** @param onRetry is called when a call is sent again because its kept connection was dead. */
+  constructor(origin: URL, connections: number, onRetry: () => void) {
+    this.#origin = origin.origin;
+    this.#onRetry = onRetry;
+    this.#pool = new Pool(this.#origin, {
+      connections,
+      pipelining: 1,
+      connect: markingConnector(),
+      headersTimeout: 0,
+      bodyTimeout: 0,
+    });
+  }
+
+  /** Sends one call. `done` is called once; the returned function cancels the call and ends it as `aborted`. */
+  send(path: string, headers: string[], body: Buffer, done: (end: UpstreamEnd) => void): () => void {
+    const call = new Call(done);
+    const options = { path, method: 'POST' as const, headers, body, reset: false };
+    call.onDeadConnection = () => {
+      this.#onRetry();
+      // A connection of its own: another kept one may be as dead.
+      const client = new Client(this.#origin, { connect: { timeout: 2000 }, headersTimeout: 0, bodyTimeout: 0 });
+      client.dispatch({ ...options, reset: true }, call);
+      void client.close().catch(() => {});
+    };
+    try {
+      this.#pool.dispatch(options, call);
+    } catch {
+      call.end({ failure: 'invalid' });
+    }
+    return () => call.cancel();
+  }
+
+  async close(): Promise<void> {
+    await this.#pool.destroy();
+  }
+}
+
+/** One call and its one end. */
+class Call implements Dispatcher.DispatchHandler {
+  onDeadConnection: (() => void) | undefined;
+  readonly #done: (end: UpstreamEnd) => void;
+  readonly #chunks: Buffer[] = [];
+  #controller: Dispatcher.DispatchController | undefined;
+  #status = 0;
+  #headers: string[] = [];
+  #length = 0;
+  #startedAt = 0;
+  #ended = false;
+  #cancelled = false;
+
+  constructor(done: (end: UpstreamEnd) => void) {
+    this.#done = done;
+  }
+
+  cancel(): void {
+    this.#cancelled = true;
+    this.#controller?.abort(new Error('cancelled'));
+    this.end({ failure: 'aborted' });
+  }
+
+  end(end: UpstreamEnd): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#done(end);
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    this.#startedAt = performance.now();
+    if (this.#cancelled) controller.abort(new Error('cancelled'));
+  }
+
+  onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
+    if (status < 200) return;
+    this.#status = status;
+    this.#headers = rawHeadersOf(controller);
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#chunks.push(chunk);
+    this.#length += chunk.length;
+    if (this.#length > replyMax) {
+      this.end({ failure: 'too-large' });
+      controller.abort(new Error('the reply is too large'));
+    }
+  }
+
+  onResponseEnd(): void {
+    const body = this.#chunks.length === 1 ? (this.#chunks[0] as Buffer) : Buffer.concat(this.#chunks, this.#length);
+    this.end({ status: this.#status, headers: this.#headers, body });
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    if (this.#ended) return;
+    const soon = performance.now() - this.#startedAt < deadConnectionMs;
+    const retry = this.onDeadConnection;
+    if (retry && this.#status === 0 && soon && wasUsedBefore(error)) {
+      this.onDeadConnection = undefined;
+      retry();
+      return;
+    }
+    this.end({ failure: failureOf(error) });
+  }
+}
+
+/** What went wrong, from the codes of undici and of the operating system. */
+export function failureOf(error: Error): UpstreamFailure {
+  const code = (error as NodeJS.ErrnoException).code ?? '';
+  if (/^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|UND_ERR_CONNECT_TIMEOUT)$/.test(code))
+    return 'unreachable';
+  if (/^UND_ERR_(HEADERS|BODY)_TIMEOUT$/.test(code)) return 'timeout';
+  if (/^UND_ERR_(INVALID_ARG|NOT_SUPPORTED|REQ_CONTENT_LENGTH_MISMATCH)$/.test(code)) return 'invalid';
+  if (code === 'UND_ERR_ABORTED') return 'aborted';
+  return 'reset';
+}
+
+/** The reply's headers as they came: a flat list of names and values. */
+export function rawHeadersOf(controller: Dispatcher.DispatchController): string[] {
+  const raw = (controller as { rawHeaders?: (Buffer | string)[] | null }).rawHeaders ?? [];
+  return raw.map((each) => (typeof each === 'string' ? each : each.toString('latin1')));
+}
+
+const used = new WeakSet<Error>();
+
+/** Whether the error is that of a connection which had answered before. */
+function wasUsedBefore(error: Error): boolean {
+  if (used.has(error)) return true;
+  const socket = (error as { socket?: { bytesRead?: number } }).socket;
+  return (socket?.bytesRead ?? 0) > 0;
+}
+
+/** Errors of the operating system do not say which connection they belong to, so each socket marks its own. */
+export function markingConnector(): buildConnector.connector {
+  const connect = buildConnector({ timeout: 2000, keepAlive: true });
+  return (options, callback) => {
+    connect(options, (...result) => {
+      const socket = result[1];
+      socket?.prependListener('error', (error: Error) => {
+        if (socket.bytesRead > 0) used.add(error);
+      });
+      callback(...result);
+    });
+  };
+}

@@ -1,0 +1,144 @@
+import { Exposition } from './exposition.ts';
+import { Counter, Gauge, Histogram, type Instrument, SlidingShare } from './instruments.ts';
+
+/** Read-outs that belong to other parts and are asked for at a scrape. */
+export interface CompanionGauges {
+  waiting(): number;
+  lateWaiting(): number;
+  waitingBytes(): number;
+  inFlight(): number;
+  parallelLimit(): number;
+  lanes(): number;
+  arrivalRate(): number;
+  busyShare(): number;
+  eventLoopLagMs(): number;
+}
+
+const seconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1, 2.5, 5, 10];
+const sizes = [1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 128, 256, 512, 1024];
+const ratios = [0.25, 0.5, 0.8, 0.9, 0.95, 1, 1.05, 1.1, 1.25, 1.5, 2, 4, 10];
+
+/** Everything a companion counts. Recording is a few additions; labels come from fixed lists. */
+export class CompanionMetrics {
+  readonly requests = new Counter(
+    'paceline_requests_total',
+    'Requests by outcome (answered, refused, failed, left, passed) and reason.',
+    ['outcome', 'reason'],
+  );
+  readonly sloRequests = new Counter(
+    'paceline_slo_requests_total',
+    'Batched requests by whether they were answered within their objective.',
+    ['met'],
+  );
+  readonly batches = new Counter('paceline_batches_total', 'Batches by what triggered them.', ['trigger']);
+  readonly upstreamCalls = new Counter(
+    'paceline_upstream_calls_total',
+    'Calls to the model by status class or failure.',
+    ['result'],
+  );
+  readonly resends = new Counter(
+    'paceline_upstream_resends_total',
+    'Calls beyond the first one of a batch, by why (bisect, halve, unsplittable, bytes, dead-connection).',
+    ['why'],
+  );
+  readonly unsplittable = new Counter(
+    'paceline_unsplittable_replies_total',
+    'Replies that could not be split among their callers, by what was wrong.',
+    ['wrong'],
+  );
+  readonly passedWhy = new Counter(
+    'paceline_pass_through_total',
+    'Inference requests that were forwarded without batching, by why.',
+    ['why'],
+  );
+  readonly traps = new Counter('paceline_kernel_traps_total', 'Times the decision kernel failed and was rebuilt.');
+  readonly requestSeconds = new Histogram(
+    'paceline_request_seconds',
+    'From arrival to the answer, of batched requests.',
+    seconds,
+  );
+  readonly queueSeconds = new Histogram('paceline_queue_seconds', 'Waiting while the model had no free slot.', seconds);
+  readonly waitSeconds = new Histogram(
+    'paceline_wait_seconds',
+    'Waiting for company although a slot was free.',
+    seconds,
+  );
+  readonly executionSeconds = new Histogram('paceline_execution_seconds', 'Calls to the model, by batch.', seconds);
+  readonly batchItems = new Histogram('paceline_batch_items', 'Items of a batch.', sizes);
+  readonly predictionRatio = new Histogram(
+    'paceline_prediction_ratio',
+    'Actual over predicted execution time of a batch.',
+    ratios,
+  );
+  readonly #attainment = new SlidingShare();
+  readonly #exposition: Exposition;
+  readonly instruments: readonly Instrument[];
+
+  constructor(gauges: CompanionGauges) {
+    this.instruments = [
+      this.requests,
+      this.sloRequests,
+      this.batches,
+      this.upstreamCalls,
+      this.resends,
+      this.unsplittable,
+      this.passedWhy,
+      this.traps,
+      this.requestSeconds,
+      this.queueSeconds,
+      this.waitSeconds,
+      this.executionSeconds,
+      this.batchItems,
+      this.predictionRatio,
+      new Gauge('paceline_slo_attainment_ratio', 'Share of the last minute that met its objective; 1 when idle.', () =>
+        this.attainment(),
+      ),
+      new Gauge('paceline_waiting_requests', 'Requests that wait.', gauges.waiting),
+      new Gauge('paceline_late_waiting_requests', 'Requests that wait although they are late.', gauges.lateWaiting),
+      new Gauge('paceline_waiting_bytes', 'Bytes of bodies that are held.', gauges.waitingBytes),
+      new Gauge('paceline_in_flight_batches', 'Batches at the model.', gauges.inFlight),
+      new Gauge('paceline_in_flight_limit', 'Learned bound of batches at the model.', gauges.parallelLimit),
+      new Gauge('paceline_lanes', 'Lanes in use: sets of requests that may share a batch.', gauges.lanes),
+      new Gauge('paceline_arrival_rate', 'Estimated items a second.', gauges.arrivalRate),
+      new Gauge('paceline_busy_ratio', 'Share of time in which the model works for this companion.', gauges.busyShare),
+      new Gauge(
+        'paceline_event_loop_lag_seconds',
+        'Peak lateness of the event loop, fading over some seconds.',
+        () => gauges.eventLoopLagMs() / 1000,
+      ),
+      new Gauge('process_cpu_seconds_total', 'CPU time of the companion.', cpuSeconds, 'counter'),
+      new Gauge('process_resident_memory_bytes', 'Resident memory of the companion.', () => process.memoryUsage.rss()),
+    ];
+    this.#exposition = new Exposition(this.instruments);
+  }
+
+  /** One batched request was answered by the model. Times in ms. */
+  answered(now: number, totalMs: number, queueMs: number, waitMs: number, met: boolean): void {
+    this.requests.add(1, 'answered', 'none');
+    this.objective(now, met);
+    this.requestSeconds.observe(totalMs / 1000);
+    this.queueSeconds.observe(queueMs / 1000);
+    this.waitSeconds.observe(waitMs / 1000);
+  }
+
+  /** One request met its objective or did not. */
+  objective(now: number, met: boolean): void {
+    this.sloRequests.add(1, met ? 'true' : 'false');
+    this.#attainment.record(now, met);
+  }
+
+  /** Share of the last minute's requests that met their objective; 1 when there were none. */
+  attainment(): number {
+    const share = this.#attainment.share(performance.now());
+    return Number.isNaN(share) ? 1 : share;
+  }
+
+  render(accept: string | undefined): Promise<{ contentType: string; body: string }> {
+    return this.#exposition.render(accept);
+  }
+}
+
+function cpuSeconds(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e6;
+}
