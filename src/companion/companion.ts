@@ -52,6 +52,7 @@ export class Companion {
   readonly #call: CallContext;
   readonly #sharedHeaders: ReadonlySet<string>;
   #open = 0;
+  #alone = 0;
   #draining = false;
 
   constructor(options: CompanionOptions, parts: CompanionParts) {
@@ -174,7 +175,6 @@ export class Companion {
     if ('refused' in measured) return this.#fail(exchange, knownCode(measured.code), measured.message);
     exchange.measured = measured;
     if (measured.items > this.#options.maxBatchSize) return this.#pass(exchange, 'many-items');
-    if (!measured.uniform) return this.#pass(exchange, 'mixed-rows');
     const hints = this.#hints.read(exchange.request.headers, measured, exchange.arrivedAt);
     if (typeof hints === 'string') return this.#fail(exchange, 'PL_HINT_VALUE', hints);
     exchange.softDeadline = hints.softDeadline;
@@ -183,7 +183,21 @@ export class Companion {
     exchange.tenant = hints.tenant;
     const headers = headersKey(exchange.request.rawHeaders, this.#sharedHeaders);
     exchange.laneKey = LaneTable.keyOf(exchange.request.url ?? '', headers, measured.signature);
-    if (!this.scheduler.submit(exchange)) this.#pass(exchange, 'no-lane');
+    if (!measured.uniform) this.#sendAlone(exchange, 'mixed-rows');
+    else if (!this.scheduler.submit(exchange)) this.#sendAlone(exchange, 'no-lane');
+  }
+
+  /** Sends a request that may share a batch with no other one, beside the kernel's batches but within its deadline. */
+  #sendAlone(exchange: Exchange, why: string): void {
+    if (this.#alone >= passThroughMax) return this.#fail(exchange, 'PL_PASS_FULL');
+    this.metrics.passedWhy.add(1, why);
+    this.#alone++;
+    exchange.sentAt = performance.now();
+    const finished = () => {
+      this.#alone--;
+    };
+    const dispatched = { exchanges: [exchange], lane: undefined, reason: Reason.None, predictedMs: 0, finished };
+    new BatchCall(this.#call, dispatched).start();
   }
 
   /** Serves a request by itself, as if there were no companion. */
@@ -197,7 +211,7 @@ export class Companion {
   #refuse(exchange: Exchange, reason: Reason): void {
     if (exchange.ended) return;
     // The model once refused fewer items; whether it still does is for the model to say.
-    if (reason === Reason.TooManyItems) return this.#pass(exchange, 'many-items');
+    if (reason === Reason.TooManyItems) return this.#sendAlone(exchange, 'many-items');
     if (!exchange.fail(codeOfReason(reason))) return;
     this.metrics.requests.add(1, 'refused', reasonLabel(reason));
     this.metrics.objective(performance.now(), false);
