@@ -1,6 +1,6 @@
 // Builds everything that ships: the kernels in three flavours each, and the bundle. The same sources give the same bytes.
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
@@ -16,6 +16,7 @@ async function main() {
   await mkdir(join(root, 'dist/wasm'), { recursive: true });
   await buildKernels();
   await bundle();
+  await cp(join(root, 'src/digits/weights'), join(root, 'dist/digits'), { recursive: true });
   console.log(`built dist/ in ${((Date.now() - started) / 1000).toFixed(1)} s`);
 }
 
