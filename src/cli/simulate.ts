@@ -1,8 +1,9 @@
 import { Command, InvalidArgumentError } from 'commander';
-import { parseDuration, parseWhole, UnitError } from '../policy/units.ts';
+import { parseDuration, parseWhole } from '../policy/units.ts';
 import { defaultSettings, PacelinePolicy } from '../simulator/paceline.ts';
 import { simulate } from '../simulator/run.ts';
 import { poisson, referenceCapacity, referenceModel } from '../simulator/workload.ts';
+import { argument } from './arguments.ts';
 
 interface SimulateOptions {
   slo: number;
@@ -59,18 +60,6 @@ function runSimulation(options: SimulateOptions): void {
 }
 
 const whole = (text: string) => parseWhole(text, 1, 1_000_000);
-
-/** Turns a parser's complaint into one that commander prints beside the option. */
-function argument<T>(parse: (text: string) => T): (text: string) => T {
-  return (text) => {
-    try {
-      return parse(text);
-    } catch (error) {
-      if (error instanceof UnitError) throw new InvalidArgumentError(error.message);
-      throw error;
-    }
-  };
-}
 
 function parseLoads(text: string): number[] {
   const loads = text.split(',').map(Number);
