@@ -99,7 +99,12 @@ function parseLoads(text: string): number[] {
   return text.split(',').map((each) => parseWhole(each.trim(), 1, 300));
 }
 
+let lastShown = '';
+
+/** One line that changes on a terminal; elsewhere a line for each step that ends. */
 function showProgress(text: string): void {
+  if (text === lastShown) return;
+  lastShown = text;
   if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${text}`);
-  else if (text !== '' && / 100 %$|^measuring/.test(text)) process.stderr.write(`${text}\n`);
+  else if (/ 100 %$|^measuring/.test(text)) process.stderr.write(`${text}\n`);
 }

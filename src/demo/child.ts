@@ -24,13 +24,15 @@ export function startChild(...args: string[]): Promise<Child> {
       reject(new Error(`paceline ${args[0]} ${why}\n${said}`));
     };
     const timer = setTimeout(() => fail('did not start in 15 s'), startTimeoutMs);
-    child.once('exit', (code) => fail(`ended with ${code}`));
+    const onExit = (code: number | null) => fail(`ended with ${code}`);
+    child.once('exit', onExit);
     const listen = (chunk: Buffer) => {
       said = (said + chunk).slice(-4096);
       const port = /ready on (\d+)|"port":(\d+)/.exec(said);
       if (!port) return;
       clearTimeout(timer);
-      child.removeAllListeners('exit');
+      child.off('exit', onExit);
+      for (const stream of [child.stdout, child.stderr]) stream?.off('data', listen).resume();
       resolve({ port: Number(port[1] ?? port[2]), stop: () => stopChild(child) });
     };
     child.stdout?.on('data', listen);
