@@ -158,7 +158,9 @@ function fillProbe(domain: Domain, batch: u32, first: u32, items: u32): void {
 
 function fillOnTime(domain: Domain, lane: Lane, batch: u32, items: u32, now: f64): void {
   const record = batchAt(domain, batch);
-  const horizon = now + latencyMean(lane.model, items);
+  // Requests that this batch would answer late stay behind, unless nothing is known yet: then the sizes of the first
+  // batches are what there is to learn.
+  const horizon = domain.observed < 8 ? 0 : now + latencyMean(lane.model, items);
   while (record.items < items && lane.waiting > 0) {
     if (lane.requestLimit > 0 && record.count >= lane.requestLimit) return;
     const flow = flowAt(domain, nextFlow(domain, lane));
@@ -191,6 +193,8 @@ function openBatch(domain: Domain, laneIndex: u32, now: f64): u32 {
   batch.sent = now;
   batch.blocked = 0;
   batch.blockedLane = 0;
+  batch.firstEnd = 0;
+  batch.firstEndLane = 0;
   return index;
 }
 
@@ -215,6 +219,7 @@ function sendBatch(domain: Domain, index: u32, reason: Reason, now: f64): void {
   batch.level = domain.parallel.k;
   batch.levelLane = lane.parallel.k;
   batch.full = domain.inFlight + 1 >= domain.parallel.k ? 1 : 0;
+  batch.fullLane = lane.inFlight + 1 >= lane.parallel.k ? 1 : 0;
   if (batch.blocked > 0) parallelSent(domain.parallel, now, time);
   if (batch.blockedLane > 0) parallelSent(lane.parallel, now, time);
   if (domain.inFlight == 0) domain.busySince = now;

@@ -50,6 +50,9 @@ export class Batch {
   /** Ms until the first of the others would end, when this one was sent on top of the limit; else 0. */
   blocked: f64;
   blockedLane: f64;
+  /** When the first of the others ended after this one was sent, of all and of its lane; 0 before. */
+  firstEnd: f64;
+  firstEndLane: f64;
   lane: u32;
   items: u32;
   first: u32;
@@ -60,7 +63,8 @@ export class Batch {
   /** k of the domain and of the lane when it was sent. */
   level: u32;
   levelLane: u32;
-  unused: u32;
+  /** Whether it was sent as the last of its lane's k. */
+  fullLane: u32;
 }
 
 /** One event from the host, 64 bytes. */

@@ -1,8 +1,8 @@
 import { EventKind, Outcome, Reason, Setting, VerdictKind } from './codes';
 import { batchAt, Domain, Event, Lane, laneAt } from './domain';
-import { latencyLearn, latencyLearnBound, latencyMean, latencyQ, latencySeed } from './latency';
+import { latencyLearn, latencyLearnBound, latencyMean, latencyNow, latencyQ, latencySeed } from './latency';
 import { checked, clamp, NONE, TENANTS_MAX, BANDS } from './memory';
-import { parallelLearn, parallelWatch } from './parallel';
+import { Parallel, parallelLearn, parallelTry, parallelWatch } from './parallel';
 import { enqueue, freeSlot, refuse } from './queue';
 import { rateAdd } from './rate';
 import { slotAt, SlotState } from './slot';
@@ -87,6 +87,7 @@ function completion(domain: Domain, index: u32, outcome: u32, at: f64): void {
   assert(batch.used != 0);
   const lane = laneAt(domain, batch.lane);
   const ms = max(at - batch.sent, 0.01);
+  noteFirstEnd(domain, index, at);
   if (outcome == Outcome.Answered) learn(domain, lane, index, ms, at);
   else if ((outcome == Outcome.TimedOut || outcome == Outcome.Cancelled) && !batch.cold)
     latencyLearnBound(lane.model, batch.items, ms);
@@ -104,6 +105,18 @@ function completion(domain: Domain, index: u32, outcome: u32, at: f64): void {
   if (domain.inFlight == 0) noteBusy(domain, at);
 }
 
+/** Those that are still in flight learn that one of the others ended. */
+function noteFirstEnd(domain: Domain, index: u32, at: f64): void {
+  const lane = batchAt(domain, index).lane;
+  if (domain.inFlight < 2) return;
+  for (let i: u32 = 0; i < domain.batchCount; i++) {
+    const other = batchAt(domain, i);
+    if (!other.used || i == index) continue;
+    if (other.firstEnd == 0) other.firstEnd = at;
+    if (other.firstEndLane == 0 && other.lane == lane) other.firstEndLane = at;
+  }
+}
+
 function learn(domain: Domain, lane: Lane, index: u32, ms: f64, at: f64): void {
   const batch = batchAt(domain, index);
   domain.lastAnswer = at;
@@ -113,12 +126,14 @@ function learn(domain: Domain, lane: Lane, index: u32, ms: f64, at: f64): void {
     lane.cold = 0;
     return;
   }
-  const alone = latencyMean(lane.model, batch.items);
+  const now = latencyNow(lane.model, batch.items);
   if (batch.blocked > 0 || batch.blockedLane > 0) {
-    learnParallel(domain, lane, index, ms - alone, alone, at);
+    learnParallel(domain, lane, index, ms - now, now, at);
     return;
   }
+  if (onTrial(domain, lane, index, ms - now, now, at)) return;
   if (lane.model.seen >= 8 && batch.full) {
+    const alone = latencyMean(lane.model, batch.items);
     const level = latencyMean(lane.model, 8);
     parallelWatch(domain.parallel, at, ms / alone, level);
     parallelWatch(lane.parallel, at, ms / alone, level);
@@ -130,16 +145,44 @@ function learn(domain: Domain, lane: Lane, index: u32, ms: f64, at: f64): void {
 
 /**
  * A probe teaches the scopes whose limit it went beyond. One that found a queue behind a batch of its own lane says
- * nothing against the domain: another lane may have a server of its own.
+ * nothing against the domain while other lanes have work: they may have servers of their own.
  */
 function learnParallel(domain: Domain, lane: Lane, index: u32, extra: f64, alone: f64, at: f64): void {
   const batch = batchAt(domain, index);
   const level = latencyMean(lane.model, 8);
-  const ownQueue = batch.blockedLane > 0 && extra > 0.5 * batch.blockedLane;
+  const blocked = (batch.firstEnd > 0 ? batch.firstEnd : at) - batch.sent;
+  const blockedLane = (batch.firstEndLane > 0 ? batch.firstEndLane : at) - batch.sent;
+  const ownQueue = batch.blockedLane > 0 && extra > 0.5 * blockedLane && hasOthers(domain, batch.lane, at);
   if (batch.blocked > 0 && batch.level == domain.parallel.k && !ownQueue)
-    parallelLearn(domain.parallel, at, extra, batch.blocked, alone, level);
+    parallelLearn(domain.parallel, at, extra, blocked, alone, level);
   if (batch.blockedLane > 0 && batch.levelLane == lane.parallel.k)
-    parallelLearn(lane.parallel, at, extra, batch.blockedLane, alone, level);
+    parallelLearn(lane.parallel, at, extra, blockedLane, alone, level);
+}
+
+/** Whether the batch ran as the last of a k that is on trial: then it speaks about that k, and not about the curve. */
+function onTrial(domain: Domain, lane: Lane, index: u32, extra: f64, alone: f64, at: f64): bool {
+  const batch = batchAt(domain, index);
+  const ofDomain = tries(domain.parallel, batch.full, batch.level);
+  const ofLane = tries(lane.parallel, batch.fullLane, batch.levelLane);
+  const blocked = (batch.firstEnd > 0 ? batch.firstEnd : at) - batch.sent;
+  const blockedLane = (batch.firstEndLane > 0 ? batch.firstEndLane : at) - batch.sent;
+  const ownQueue = ofLane && extra > 0.5 * blockedLane && hasOthers(domain, batch.lane, at);
+  if (ofDomain && !ownQueue) parallelTry(domain.parallel, at, extra, blocked, alone);
+  if (ofLane) parallelTry(lane.parallel, at, extra, blockedLane, alone);
+  return ofDomain || ofLane;
+}
+
+/** Whether other lanes have work, or had some within the last second. */
+function hasOthers(domain: Domain, row: u32, at: f64): bool {
+  for (let i: u32 = 0; i < domain.laneHigh; i++) {
+    const lane = laneAt(domain, i);
+    if (i != row && lane.open && (lane.inFlight > 0 || at - lane.lastUsed < 1000.0)) return true;
+  }
+  return false;
+}
+
+function tries(parallel: Parallel, full: u32, level: u32): bool {
+  return parallel.trial != 0 && full != 0 && level == parallel.k;
 }
 
 /** Lanes that nothing is known of yet start from the first curve that is. */

@@ -1,17 +1,21 @@
-import { clamp } from './memory';
+import { BATCH_ITEMS_MAX, clamp } from './memory';
 
 /**
  * What one lane knows of L(n), the model's time for a batch of n items, in ms.
  *
  * ```
- *   buckets   count, mean n, mean ms     one for each n to 16, then half-octaves of eight     (64 x 24 B)
+ *   buckets   weight, mean n, mean ms    one for each n to 16, then half-octaves of eight     (64 x 24 B)
  *   ratios    decayed histogram of (measured / expected), 256 log steps from 1/4 to 4          (256 x f32)
  *   table     expected ms for n = 0..limit, isotonic                                           ((limit+1) x f32)
  * ```
  *
  * Three layers, each the prior of the next: a line through the bucket means (bucket weights are capped, so that a
  * saturated upstream which shows one n only cannot turn the fit), the bucket's own mean where it has been seen, and
- * the isotonic hull of both. The quantile L_q(n) = L(n) x (q-quantile of the ratios).
+ * the isotonic regression of both (pool adjacent violators). The quantile L_q(n) = L(n) x (q-quantile of the ratios).
+ *
+ * A bucket's weight is what its samples are worth now: each sample of the lane takes a hundredth from all others, down
+ * to a quarter of one. A size that was last seen while the model warmed up follows the fresh ones instead of holding
+ * the curve where it was.
  *
  * Invariant: table[n] > 0 and non-decreasing. A single outlier moves neither mean nor line: a sample beyond three
  * spreads is held back until two more agree with it, and then the whole curve moves, because that is a change.
@@ -31,6 +35,8 @@ export class Latency {
   streakSum: f64;
   /** Decayed variance of the log ratio. */
   variance: f64;
+  /** Measured / expected of the last handful of batches: how far the curve lags behind a model that changes its pace. */
+  pace: f64;
   ratioWeight: f64;
   stale: u32;
   knee: u32;
@@ -52,6 +58,17 @@ export class Latency {
 @inline const RATIO_SPAN: f64 = 1.3862943611198906; // ln 4
 // @ts-ignore: decorator
 @inline const RATIO_KEEP: f64 = 0.995;
+// @ts-ignore: decorator
+@inline const WEIGHT_KEEP: f64 = 0.99;
+// @ts-ignore: decorator
+@inline const YOUNG: f64 = 8;
+// @ts-ignore: decorator
+@inline const PACE_GAIN: f64 = 0.25;
+// @ts-ignore: decorator
+@inline const WEIGHT_MIN: f64 = 0.25;
+
+/** Blocks of the isotonic regression at hand: value f64, weight f64, last n u32, for each. One curve is rebuilt at a time. */
+const blocks = memory.data((<i32>BATCH_ITEMS_MAX + 1) * 24, 8);
 
 export function latencyBytes(limit: u32): usize {
   return <usize>BUCKET_COUNT * BUCKET_BYTES + <usize>RATIO_COUNT * 4 + ((<usize>limit + 2) << 2);
@@ -73,6 +90,7 @@ export function latencyForget(model: Latency, priorMs: f64, quantile: f64): void
   model.streak = 0;
   model.streakSum = 0;
   model.variance = 0.0025;
+  model.pace = 1;
   model.ratioWeight = 0;
   model.prior = priorMs;
   model.quantile = quantile;
@@ -86,6 +104,7 @@ export function latencySeed(model: Latency, from: Latency): void {
   model.seen = from.seen >= 4 ? 8 : from.seen;
   model.largest = from.largest;
   model.variance = from.variance;
+  model.pace = 1;
   model.ratioWeight = from.ratioWeight;
   weaken(model, 2);
   model.stale = 1;
@@ -114,6 +133,7 @@ export function latencyLearn(model: Latency, items: u32, ms: f64): void {
   const known = load<f64>(bucketAt(model, bucketOf(n))) >= 2.0;
   model.seen++;
   model.stale = 1;
+  model.pace += PACE_GAIN * (ratio - model.pace);
 
   if (known && model.seen > 4) {
     const spread = max(0.18, 3.5 * Math.sqrt(model.variance));
@@ -134,7 +154,8 @@ export function latencyLearn(model: Latency, items: u32, ms: f64): void {
     model.variance += 0.03 * (logRatio * logRatio - model.variance);
     addRatio(model, ratio);
   }
-  addSample(model, n, known ? ratio * expected : ms);
+  // What is known of other sizes bounds what one sample may say of this one.
+  addSample(model, n, model.seen > 4 ? ratio * expected : ms);
 }
 
 /** A batch that had not ended after `ms`: what is known of it is only that it takes longer. */
@@ -143,6 +164,13 @@ export function latencyLearnBound(model: Latency, items: u32, ms: f64): void {
 }
 
 function addSample(model: Latency, n: u32, ms: f64): void {
+  // A young curve forgets faster, because models warm up over several batches.
+  const keep = min(WEIGHT_KEEP, 1.0 - 2.0 / (<f64>model.seen + YOUNG));
+  for (let i: u32 = 0; i < BUCKET_COUNT; i++) {
+    const at = bucketAt(model, i);
+    const weight = load<f64>(at);
+    if (weight > 0) store<f64>(at, max(weight * keep, min(weight, WEIGHT_MIN)));
+  }
   const bucket = bucketAt(model, bucketOf(n));
   const count = load<f64>(bucket) + 1.0;
   const gain = max(1.0 / count, 0.06);
@@ -172,6 +200,7 @@ function shift(model: Latency, factor: f64): void {
   memory.fill(model.ratios, 0, <usize>RATIO_COUNT << 2);
   model.ratioWeight = 0;
   model.streak = 0;
+  model.pace = 1;
   weaken(model, 2);
 }
 
@@ -188,6 +217,11 @@ function weaken(model: Latency, most: f64): void {
 export function latencyMean(model: Latency, items: u32): f64 {
   if (model.stale) rebuild(model);
   return <f64>load<f32>(model.table + (<usize>min(items, model.limit) << 2));
+}
+
+/** The same at the model's present pace. */
+export function latencyNow(model: Latency, items: u32): f64 {
+  return latencyMean(model, items) * model.pace;
 }
 
 /** The ms that the promised share of batches of `items` stays below. */
@@ -208,11 +242,10 @@ function rebuild(model: Latency): void {
   model.stale = 0;
   fitLine(model);
   const limit = model.limit;
-  let last: f64 = 0;
-  let bucket: usize = 0;
-  let below: f64 = 0;
+  // `end` lies behind the last block.
+  let end = blocks;
   for (let n: u32 = 1; n <= limit; n++) {
-    bucket = bucketAt(model, bucketOf(n));
+    const bucket = bucketAt(model, bucketOf(n));
     const line = model.lineBase + model.lineSlope * <f64>n;
     const count = load<f64>(bucket);
     let ms = line;
@@ -222,11 +255,24 @@ function rebuild(model: Latency): void {
       const trust = count / (count + 1.0);
       ms = line + trust * (own - line);
     }
-    below = max(max(ms, last), 0.01);
-    last = below;
-    store<f32>(model.table + (<usize>n << 2), <f32>last);
+    let weight = count + 0.1;
+    ms = max(ms, 0.01);
+    // Pool with the blocks below that are not smaller.
+    while (end > blocks && load<f64>(end - 24) >= ms) {
+      end -= 24;
+      const both = weight + load<f64>(end, 8);
+      ms = (ms * weight + load<f64>(end) * load<f64>(end, 8)) / both;
+      weight = both;
+    }
+    store<f64>(end, ms);
+    store<f64>(end, weight, 8);
+    store<u32>(end, n, 16);
+    end += 24;
   }
-  store<f32>(model.table, load<f32>(model.table + 4));
+  let n: u32 = 0;
+  for (let block = blocks; block < end; block += 24) {
+    for (; n <= load<u32>(block, 16); n++) store<f32>(model.table + (<usize>n << 2), <f32>load<f64>(block));
+  }
   model.factorQ = ratioQuantile(model, model.quantile);
   model.factorWait = max(model.factorQ, ratioQuantile(model, 1.0 - (1.0 - model.quantile) * 0.1)) + 0.01;
   model.knee = findKnee(model);
@@ -268,7 +314,11 @@ function fitLine(model: Latency): void {
   model.lineBase = max(my - slope * mx, 0.0);
 }
 
-/** The q-quantile of measured over expected; 25 % of caution until enough has been measured. */
+/**
+ * The q-quantile of measured over expected; 25 % of caution until enough has been measured. The histogram's own
+ * quantile rests on a handful of samples, so it meets the one of a lognormal of the same variance half-way when that
+ * is lower; a heavy tail still shows.
+ */
 function ratioQuantile(model: Latency, q: f64): f64 {
   const weight = model.ratioWeight;
   if (weight < 4.0) return 1.15;
@@ -278,7 +328,8 @@ function ratioQuantile(model: Latency, q: f64): f64 {
     sum += <f64>load<f32>(model.ratios + (<usize>i << 2));
     if (sum > above) {
       const upper = ((<f64>(i + 1) / <f64>RATIO_COUNT) * 2.0 - 1.0) * RATIO_SPAN;
-      return max(Math.exp(upper), 1.0) + (weight < 20.0 ? 0.05 : 0.0);
+      const normal = 2.4 * Math.sqrt(model.variance);
+      return max(Math.exp(0.5 * (upper + min(upper, normal))), 1.0) + (weight < 20.0 ? 0.05 : 0.0);
     }
   }
   return 1.15;
