@@ -22,6 +22,7 @@ export class ModelServer {
   serial = false;
   keepCalls = true;
   #busyUntil = 0;
+  #held: { items: number; go: () => void }[] | undefined;
   #count = 0;
   readonly #sockets = new Set<Socket>();
   readonly #server = createServer((request, response) => this.#read(request, response));
@@ -45,6 +46,21 @@ export class ModelServer {
     for (const socket of this.#sockets) socket.destroy();
   }
 
+  /** From now on calls are taken and not answered, until the returned function is called. */
+  hold(): () => void {
+    this.#held = [];
+    return () => {
+      const held = this.#held ?? [];
+      this.#held = undefined;
+      for (const each of held) each.go();
+    };
+  }
+
+  /** Items of the calls that are held. */
+  get heldItems(): number {
+    return (this.#held ?? []).reduce((sum, each) => sum + each.items, 0);
+  }
+
   #read(request: IncomingMessage, response: ServerResponse): void {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -64,7 +80,9 @@ export class ModelServer {
     const now = performance.now();
     const start = this.serial ? Math.max(now, this.#busyUntil) : now;
     this.#busyUntil = start + this.timeMs(call.items.length);
-    setTimeout(() => act(behaviour, call, response), this.#busyUntil - now);
+    const go = () => setTimeout(() => act(behaviour, call, response), this.#busyUntil - now);
+    if (this.#held) this.#held.push({ items: call.items.length, go });
+    else go();
   }
 }
 
