@@ -14,7 +14,8 @@ function warmingModel(noise: number): SimulatedModel {
     perLane: false,
     maxItems: 32,
     noise,
-    meanMs: (items, t) => (22 + 0.9 * items) * (1 + 2.5 * Math.exp(-batches++ / 3) + 0.4 * Math.exp((start - t) / 4000)),
+    meanMs: (items, t) =>
+      (22 + 0.9 * items) * (1 + 2.5 * Math.exp(-batches++ / 3) + 0.4 * Math.exp((start - t) / 4000)),
   };
 }
 
