@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { Companion } from '../companion/companion.ts';
+import { boundYoungGeneration } from '../companion/young-generation.ts';
 import {
   type CompanionOptions,
   companionOptionSpecs,
@@ -39,6 +40,7 @@ function read(flags: Record<string, string>, command: Command): CompanionOptions
 }
 
 async function runCompanion(options: CompanionOptions): Promise<void> {
+  boundYoungGeneration();
   const log = createLog(options.logLevel);
   const companion = new Companion(options, { log });
   let ports: { port: number; adminPort: number };

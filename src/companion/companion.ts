@@ -1,5 +1,4 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { request as undiciRequest } from 'undici';
 import type { BatchingDomain, DomainSettings } from '../kernels/batching.ts';
 import { createBatchingDomain } from '../kernels/batching-domain.ts';
 import { Reason, reasonLabel } from '../kernels/reasons.ts';
@@ -19,6 +18,7 @@ import { LaneTable } from './lanes.ts';
 import { Listener } from './listener.ts';
 import { LoopLag } from './loop-lag.ts';
 import { PassThrough } from './pass-through.ts';
+import { statusOf } from './probe.ts';
 import { ResendBudget } from './resend-budget.ts';
 import { Scheduler } from './scheduler.ts';
 import { signalsOf } from './signals.ts';
@@ -241,19 +241,12 @@ export class Companion {
 
   async #ready(): Promise<{ ready: boolean; reason: string }> {
     if (this.#draining) return { ready: false, reason: 'draining' };
-    try {
-      const { statusCode, body } = await undiciRequest(this.#options.upstream.origin + this.#options.readinessPath, {
-        headersTimeout: 2000,
-        bodyTimeout: 2000,
-        signal: AbortSignal.timeout(2500),
-      });
-      await body.dump();
-      // A server without this path answers, so it runs; only the model's own "not yet" counts.
-      if (statusCode < 300 || statusCode === 404 || statusCode === 405) return { ready: true, reason: 'ready' };
-      return { ready: false, reason: `the model answered ${statusCode} to ${this.#options.readinessPath}` };
-    } catch {
-      return { ready: false, reason: 'the model does not answer' };
-    }
+    const { upstream, readinessPath } = this.#options;
+    const status = await statusOf(new URL(readinessPath, upstream.origin));
+    if (status === 0) return { ready: false, reason: 'the model does not answer' };
+    // A server without this path answers, so it runs; only the model's own "not yet" counts.
+    if (status < 300 || status === 404 || status === 405) return { ready: true, reason: 'ready' };
+    return { ready: false, reason: `the model answered ${status} to ${readinessPath}` };
   }
 }
 

@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { connect, type Socket } from 'node:net';
-import { type Dispatcher, Pool } from 'undici';
 import type { ErrorCode } from './errors.ts';
 import { writeError } from './exchange.ts';
 import { forwardHeaders } from './headers.ts';
+import { type Dispatcher, Pool } from './http-client.ts';
 import { failureOf, rawHeadersOf } from './upstream.ts';
 
 /** As queue-proxy: a model may take this long until it begins to answer. */

@@ -1,4 +1,4 @@
-import { buildConnector, Client, type Dispatcher, Pool } from 'undici';
+import { buildConnector, Client, type Dispatcher, Pool } from './http-client.ts';
 
 /** What the model answered, whole. */
 export interface UpstreamReply {

@@ -1,7 +1,7 @@
 // Two other ways to stand in front of a model, to compare with: forwarding each request, and batching by a fixed timer.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { Pool } from 'undici';
+import { Pool } from '../companion/http-client.ts';
 import { createProtocols } from '../protocol/json-protocol.ts';
 import type { Measured } from '../protocol/protocol.ts';
 

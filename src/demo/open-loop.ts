@@ -1,4 +1,4 @@
-import { type Dispatcher, Pool } from 'undici';
+import { type Dispatcher, Pool } from '../companion/http-client.ts';
 
 /** One kind of request and how to tell whether its answer is right. */
 export interface Shot {

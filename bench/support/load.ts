@@ -1,0 +1,59 @@
+import { Pool } from 'undici';
+import { type LoadResult, openLoop } from '../../src/demo/open-loop.ts';
+import { Random } from '../../src/simulator/random.ts';
+
+/** A V1 body with one row of about `bytes` bytes of decimal numbers, as clients that send floats write them. */
+export function bodyOf(bytes: number): string {
+  const numbers: string[] = [];
+  for (let length = 18, i = 0; length < bytes - 8; i++) {
+    const text = ((((i * 7919) % 10_007) + 1) / 10_007).toFixed(6);
+    numbers.push(text);
+    length += text.length + 1;
+  }
+  return `{"instances":[[${numbers.join(',')}]]}`;
+}
+
+export const predictPath = '/v1/models/bench:predict';
+
+/** Open-loop Poisson load of one body. Right is any answer with predictions. */
+export function load(
+  port: number,
+  ratePerSecond: number,
+  seconds: number,
+  options: { body?: string; path?: string; seed?: number; sloMs?: number; timeoutMs?: number } = {},
+): Promise<LoadResult> {
+  const random = new Random(options.seed ?? 1);
+  const path = options.path ?? predictPath;
+  const shot = { path, body: options.body ?? bodyOf(1000), isRight: (reply: string) => reply.includes('0.125') };
+  return openLoop({
+    url: `http://127.0.0.1:${port}`,
+    ratePerSecond,
+    seconds,
+    sloMs: options.sloMs ?? 200,
+    timeoutMs: options.timeoutMs ?? 5000,
+    shot: () => shot,
+    random: () => random.uniform(),
+  });
+}
+
+/** As many requests as `connections` carry one after the other, for `seconds`. Returns how many were answered. */
+export async function saturate(port: number, connections: number, seconds: number, body: string): Promise<number> {
+  const pool = new Pool(`http://127.0.0.1:${port}`, { connections, pipelining: 1 });
+  const until = performance.now() + seconds * 1000;
+  let answered = 0;
+  const worker = async () => {
+    while (performance.now() < until) {
+      const reply = await pool.request({
+        path: predictPath,
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body,
+      });
+      await reply.body.dump();
+      if (reply.statusCode === 200) answered++;
+    }
+  };
+  await Promise.all(Array.from({ length: connections }, worker));
+  await pool.destroy();
+  return answered;
+}
