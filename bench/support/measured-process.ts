@@ -15,21 +15,21 @@ export interface Usage {
 /** A process of its own that is measured from inside: CPU time, memory, event loop. */
 export class MeasuredProcess {
   readonly port: number;
+  /** Where a companion shows its metrics; 0 for others. */
+  readonly adminPort: number;
   /** From spawning until it said that it listens, in ms. */
   readonly startMs: number;
   readonly #child: ChildProcess;
 
-  private constructor(child: ChildProcess, port: number, startMs: number) {
+  private constructor(child: ChildProcess, port: number, adminPort: number, startMs: number) {
     this.#child = child;
     this.port = port;
+    this.adminPort = adminPort;
     this.startMs = startMs;
   }
 
   /** Runs `paceline ARGUMENTS` and waits for its port. */
-  static paceline(
-    args: readonly string[],
-    options: { prefix?: string[]; delay?: boolean } = {},
-  ): Promise<MeasuredProcess> {
+  static paceline(args: readonly string[], options: { prefix?: string[] } = {}): Promise<MeasuredProcess> {
     return MeasuredProcess.#start([join(root, 'dist/paceline.mjs'), ...args], options);
   }
 
@@ -56,7 +56,8 @@ export class MeasuredProcess {
         clearTimeout(timer);
         child.off('exit', onExit);
         for (const stream of [child.stdout, child.stderr]) stream?.off('data', listen).resume();
-        resolve(new MeasuredProcess(child, Number(port[1] ?? port[2]), performance.now() - startedAt));
+        const adminPort = Number(/"adminPort":(\d+)/.exec(said)?.[1] ?? 0);
+        resolve(new MeasuredProcess(child, Number(port[1] ?? port[2]), adminPort, performance.now() - startedAt));
       };
       child.once('exit', onExit);
       child.stdout?.on('data', listen);

@@ -16,6 +16,7 @@ export interface LoadResult {
   /** Answers by status; 0 is no answer. */
   readonly statuses: ReadonlyMap<number, number>;
   readonly p50: number;
+  readonly p95: number;
   readonly p99: number;
 }
 
@@ -97,5 +98,13 @@ export async function openLoop(plan: LoadPlan): Promise<LoadResult> {
   await pool.destroy();
   latencies.sort((one, other) => one - other);
   const quantile = (share: number) => latencies[Math.floor(share * (latencies.length - 1))] ?? Number.NaN;
-  return { sent, goodput: good / Math.max(1, sent), wrong, statuses, p50: quantile(0.5), p99: quantile(0.99) };
+  return {
+    sent,
+    goodput: good / Math.max(1, sent),
+    wrong,
+    statuses,
+    p50: quantile(0.5),
+    p95: quantile(0.95),
+    p99: quantile(0.99),
+  };
 }

@@ -1,0 +1,344 @@
+// The companion over real sockets: goodput beside other ways to stand in front of the same model, CPU, latency, memory.
+
+import type { BenchReport, BenchRow } from './report.ts';
+import { bodyOf, load, saturate } from './support/load.ts';
+import { MeasuredProcess, type Usage } from './support/measured-process.ts';
+
+type Progress = (text: string) => void;
+
+/** Figures of KServe's agent with its batcher and of Knative's queue-proxy, measured on a machine like ours. */
+const agentCpuUs: Record<number, number> = { 1: 486, 20: 1510, 190: 9283 };
+const agentShare: Record<number, number> = { 1: 0.5, 20: 0.33, 190: 0.15 };
+const queueProxyCpuUs = 125;
+const capacity = 32_000 / 52;
+const rounds = 3;
+
+/** Runs every row. Ratios are taken between processes that are measured in turns, in one run. */
+export async function run(progress: Progress): Promise<BenchReport> {
+  const rows: BenchRow[] = [];
+  for (const part of [goodput, cpuAtLoad, cpuSaturated, passThrough, lowLoad, eventLoop, startAndMemory]) {
+    rows.push(...(await part(progress)));
+  }
+  return {
+    name: 'companion',
+    title: 'The companion over real sockets',
+    rows,
+    notes: [
+      `Reference model: serial, 20 ms + 1 ms an item asleep, 413 above 32 items; 100 % = ${capacity.toFixed(0)} requests/s. SLO 200 ms and nothing else. Open-loop Poisson arrivals, latency from the intended send time.`,
+      "Anchors for CPU: KServe's agent with batcher 486 / 1,510 / 9,283 us a request at 1 / 20 / 190 KB, queue-proxy 98 to 125 us (figures given, not measured in this run).",
+      'CPU of a process is what the system accounts to it, all threads, after a warm-up of several thousand requests.',
+    ],
+  };
+}
+
+/** Goodput at loads of the reference model: one by one, by a fixed timer, and by Paceline. */
+async function goodput(progress: Progress): Promise<BenchRow[]> {
+  const rows: BenchRow[] = [];
+  const bars: Record<number, number> = {
+    5: 99.5,
+    30: 99.5,
+    70: 99.5,
+    95: 99.5,
+    110: (97 * 100) / 110,
+    150: (97 * 100) / 150,
+  };
+  for (const percent of [5, 30, 70, 95, 110, 150]) {
+    for (const way of ['one by one', 'fixed timer', 'Paceline'] as const) {
+      progress(`goodput at ${percent} %, ${way}`);
+      const model = await MeasuredProcess.module('reference-model.ts', ['20', '1', '32']);
+      const proxy = await front(way, model.port);
+      const result = await load(proxy.port, (capacity * percent) / 100, percent < 30 ? 20 : 12, { seed: percent });
+      const stats = await statsOf(model.port);
+      await Promise.all([proxy.stop(), model.stop()]);
+      const name = `goodput at ${percent} %, ${way}`;
+      const value = 100 * result.goodput;
+      const bar = bars[percent] as number;
+      rows.push(
+        way === 'Paceline'
+          ? { name, value, unit: '%', bar: `>= ${bar.toFixed(1)}`, holds: value >= bar }
+          : { name, value, unit: '%' },
+        { name: `P50 / P99 at ${percent} %, ${way}`, value: result.p50, unit: `ms / ${result.p99.toFixed(0)} ms` },
+        {
+          name: `model-busy time a good answer at ${percent} %, ${way}`,
+          value: stats.busyMs / Math.max(1, result.goodput * result.sent),
+          unit: 'ms',
+        },
+      );
+    }
+  }
+  return rows;
+}
+
+/** CPU a request of the batching companion at 400/s, beside a fixed-timer batcher with the same splicing. */
+async function cpuAtLoad(progress: Progress): Promise<BenchRow[]> {
+  const model = await MeasuredProcess.module('reference-model.ts', ['20', '1', '32']);
+  const companion = await front('Paceline', model.port);
+  const timer = await front('fixed timer', model.port);
+  const rows: BenchRow[] = [];
+  for (const [index, kilobytes] of [1, 20, 190].entries()) {
+    const body = bodyOf(kilobytes * 1000);
+    for (const process of [companion, timer]) {
+      progress(`CPU at 400/s, ${kilobytes} KB: warming up`);
+      await load(process.port, 400, index === 0 ? 15 : 3, { body });
+    }
+    const ours: number[] = [];
+    const others: number[] = [];
+    for (let round = 0; round < rounds; round++) {
+      for (const [process, into] of [
+        [companion, ours],
+        [timer, others],
+      ] as const) {
+        progress(`CPU at 400/s, ${kilobytes} KB: round ${round + 1} of ${rounds}`);
+        into.push(await cpuOf(process, async () => (await load(process.port, 400, 5, { body, seed: round })).sent));
+      }
+    }
+    const bar = (agentShare[kilobytes] as number) * (agentCpuUs[kilobytes] as number);
+    const value = median(ours);
+    rows.push(
+      {
+        name: `CPU a request at 400/s, ${kilobytes} KB`,
+        value,
+        unit: 'us',
+        bar: `<= ${bar.toFixed(0)}`,
+        holds: value <= bar,
+      },
+      { name: `the same, fixed-timer batcher`, value: median(others), unit: 'us' },
+    );
+  }
+  await Promise.all([companion.stop(), timer.stop(), model.stop()]);
+  return rows;
+}
+
+/** CPU a request with batches of 32 as fast as they go. */
+async function cpuSaturated(progress: Progress): Promise<BenchRow[]> {
+  const model = await MeasuredProcess.module('reference-model.ts', ['1', '0', '64']);
+  const companion = await MeasuredProcess.paceline(companionArgs(model.port, '--slo', '1s', '--max-batch-size', '32'));
+  const bare = await front('one by one', model.port);
+  const ours: number[] = [];
+  const others: number[] = [];
+  const body = bodyOf(1000);
+  for (const process of [companion, bare]) await saturate(process.port, 256, 3, body);
+  const before = await statsOf(model.port);
+  let requests = 0;
+  for (let round = 0; round < rounds; round++) {
+    progress(`CPU saturated: round ${round + 1} of ${rounds}`);
+    ours.push(
+      await cpuOf(companion, async () => {
+        const answered = await saturate(companion.port, 256, 4, body);
+        requests += answered;
+        return answered;
+      }),
+    );
+  }
+  const after = await statsOf(model.port);
+  for (let round = 0; round < rounds; round++) {
+    others.push(await cpuOf(bare, () => saturate(bare.port, 256, 3, body)));
+  }
+  const usage = await companion.usage();
+  await Promise.all([companion.stop(), bare.stop(), model.stop()]);
+  const value = median(ours);
+  const bar = 0.5 * queueProxyCpuUs;
+  return [
+    { name: 'CPU a request saturated, 1 KB', value, unit: 'us', bar: `<= ${bar}`, holds: value <= bar },
+    { name: 'mean batch meanwhile', value: requests / Math.max(1, after.calls - before.calls), unit: 'items' },
+    { name: 'the same, bare node:http and undici proxy', value: median(others), unit: 'us' },
+    memoryRow('memory after it, 256 requests in flight', usage, 256),
+  ];
+}
+
+/** Requests that are not batched: CPU and added latency, beside a bare proxy. */
+async function passThrough(progress: Progress): Promise<BenchRow[]> {
+  const model = await MeasuredProcess.module('reference-model.ts', ['0', '0', '64']);
+  const companion = await front('Paceline', model.port);
+  const bare = await front('one by one', model.port);
+  const options = { body: bodyOf(1000), path: '/v1/models/bench:explain' };
+  for (const process of [companion, bare]) {
+    progress('pass-through: warming up');
+    await load(process.port, 1000, 6, options);
+  }
+  const cpu = { ours: [] as number[], bare: [] as number[] };
+  const p50 = { ours: [] as number[], bare: [] as number[], direct: [] as number[] };
+  for (let round = 0; round < rounds; round++) {
+    progress(`pass-through: round ${round + 1} of ${rounds}`);
+    p50.direct.push((await load(model.port, 500, 2, options)).p50);
+    for (const [process, name] of [
+      [companion, 'ours'],
+      [bare, 'bare'],
+    ] as const) {
+      cpu[name].push(
+        await cpuOf(process, async () => {
+          const result = await load(process.port, 500, 4, options);
+          p50[name].push(result.p50);
+          return result.sent;
+        }),
+      );
+    }
+  }
+  await Promise.all([companion.stop(), bare.stop(), model.stop()]);
+  const ratio = median(cpu.ours) / median(cpu.bare);
+  const added = median(p50.ours) - median(p50.direct);
+  return [
+    {
+      name: 'pass-through CPU a request',
+      value: median(cpu.ours),
+      unit: 'us',
+      bar: `<= ${queueProxyCpuUs}`,
+      holds: median(cpu.ours) <= queueProxyCpuUs,
+    },
+    { name: 'the same, bare node:http and undici proxy', value: median(cpu.bare), unit: 'us' },
+    { name: 'pass-through CPU against the bare proxy', value: ratio, unit: 'x', bar: '<= 1.3', holds: ratio <= 1.3 },
+    { name: 'pass-through added P50', value: added, unit: 'ms', bar: '<= 0.4', holds: added <= 0.4 },
+    { name: 'the same, bare proxy', value: median(p50.bare) - median(p50.direct), unit: 'ms' },
+  ];
+}
+
+/** Five requests a second: waiting would buy nothing. */
+async function lowLoad(progress: Progress): Promise<BenchRow[]> {
+  progress('5 requests a second');
+  const model = await MeasuredProcess.module('reference-model.ts', ['28', '0', '64']);
+  const companion = await MeasuredProcess.paceline(companionArgs(model.port, '--slo', '500ms', '--patience', '0'));
+  await load(companion.port, 5, 4, { sloMs: 500 });
+  const direct = await percentile95(model.port);
+  const ours = await percentile95(companion.port);
+  await Promise.all([companion.stop(), model.stop()]);
+  const ratio = ours / direct;
+  return [
+    { name: 'P95 at 5/s against the model alone', value: ratio, unit: 'x', bar: '<= 1.15', holds: ratio <= 1.15 },
+    { name: 'P95 at 5/s', value: ours, unit: 'ms' },
+  ];
+}
+
+async function percentile95(port: number): Promise<number> {
+  return (await load(port, 5, 30, { sloMs: 500, seed: 5 })).p95;
+}
+
+/** How late the event loop is at 110 % load with scrapes, while masses expire, and while it drains. */
+async function eventLoop(progress: Progress): Promise<BenchRow[]> {
+  const rows: BenchRow[] = [];
+  const model = await MeasuredProcess.module('reference-model.ts', ['20', '1', '32']);
+  const companion = await MeasuredProcess.paceline(companionArgs(model.port));
+  await load(companion.port, capacity, 8);
+  progress('event loop at 110 % load, with scrapes');
+  companion.resetDelay();
+  const scrapes: number[] = [];
+  const scraper = setInterval(async () => {
+    const started = performance.now();
+    await (await fetch(`http://127.0.0.1:${companion.adminPort}/metrics`)).text();
+    scrapes.push(performance.now() - started);
+  }, 500);
+  await load(companion.port, capacity * 1.1, 10);
+  clearInterval(scraper);
+  rows.push(delayRow('at 110 % load with scrapes', await companion.usage()));
+  progress('event loop while two thousand requests expire');
+  companion.resetDelay();
+  await load(companion.port, capacity * 6, 3, { timeoutMs: 20_000 });
+  rows.push(delayRow('at 600 % load, with mass expiry', await companion.usage()));
+  rows.push({ name: 'a scrape, round trip, at 110 % load', value: median(scrapes), unit: 'ms' });
+  await Promise.all([companion.stop(), model.stop()]);
+  return rows;
+}
+
+function delayRow(when: string, usage: Usage): BenchRow {
+  const value = usage.delayP999Ms;
+  return { name: `event loop delay P99.9 ${when}`, value, unit: 'ms', bar: '<= 10', holds: value <= 10 };
+}
+
+/** From spawning to listening on one core, idle CPU, and memory over many requests. */
+async function startAndMemory(progress: Progress): Promise<BenchRow[]> {
+  const starts: number[] = [];
+  const model = await MeasuredProcess.module('reference-model.ts', ['1', '0', '64']);
+  for (let i = 0; i < 5; i++) {
+    progress(`start ${i + 1} of 5`);
+    const one = await MeasuredProcess.paceline(companionArgs(model.port), { prefix: ['taskset', '-c', '0'] });
+    starts.push(one.startMs);
+    await one.stop();
+  }
+  const companion = await MeasuredProcess.paceline(companionArgs(model.port, '--slo', '1s', '--max-batch-size', '32'));
+  await saturate(companion.port, 64, 1, bodyOf(1000));
+  await new Promise((resolve) => setTimeout(resolve, 3000));
+  progress('idle for ten seconds');
+  const idleFrom = await companion.usage();
+  await new Promise((resolve) => setTimeout(resolve, 10_000));
+  const idle = ((await companion.usage()).cpuUs - idleFrom.cpuUs) / 10e6;
+  const memory: Usage[] = [];
+  let sent = 0;
+  while (sent < 1e6) {
+    progress(`memory: ${(sent / 1000).toFixed(0)} of 1,000 thousand requests`);
+    sent += await saturate(companion.port, 64, 5, bodyOf(200));
+    memory.push(await companion.usage());
+  }
+  const early = memory[Math.floor(memory.length / 4)] as Usage;
+  const late = memory[memory.length - 1] as Usage;
+  await Promise.all([companion.stop(), model.stop()]);
+  const growth = late.rssBytes / early.rssBytes;
+  return [
+    { name: 'listens after, one core', value: median(starts), unit: 'ms', bar: '<= 400', holds: median(starts) <= 400 },
+    { name: 'idle CPU', value: 100 * idle, unit: '% of a core', bar: '< 0.2', holds: idle < 0.002 },
+    memoryRow('memory after 10^6 requests, 64 in flight', late, 64),
+    {
+      name: 'memory after 10^6 requests against after a quarter of them',
+      value: growth,
+      unit: 'x',
+      bar: '<= 1.05',
+      holds: growth <= 1.05,
+    },
+  ];
+}
+
+function memoryRow(name: string, usage: Usage, waiting: number): BenchRow {
+  const value = usage.rssBytes / 1e6;
+  const bar = 120 + waiting * 0.017;
+  return { name, value, unit: 'MB', bar: `<= ${bar.toFixed(0)}`, holds: value <= bar };
+}
+
+function front(way: 'one by one' | 'fixed timer' | 'Paceline', modelPort: number): Promise<MeasuredProcess> {
+  if (way === 'Paceline') return MeasuredProcess.paceline(companionArgs(modelPort));
+  const rule = way === 'one by one' ? 'none' : 'fixed-timer';
+  return MeasuredProcess.paceline([
+    'baseline',
+    '--port',
+    '0',
+    '--rule',
+    rule,
+    '--upstream',
+    `http://127.0.0.1:${modelPort}`,
+  ]);
+}
+
+/** Later flags override earlier ones. */
+function companionArgs(modelPort: number, ...more: string[]): string[] {
+  const upstream = `http://127.0.0.1:${modelPort}`;
+  return [
+    'companion',
+    '--port',
+    '0',
+    '--admin-port',
+    '0',
+    '--host',
+    '127.0.0.1',
+    '--slo',
+    '200ms',
+    '--upstream',
+    upstream,
+    ...more,
+  ];
+}
+
+async function cpuOf(process: MeasuredProcess, work: () => Promise<number>): Promise<number> {
+  const before = await process.usage();
+  const requests = await work();
+  return ((await process.usage()).cpuUs - before.cpuUs) / requests;
+}
+
+async function statsOf(port: number): Promise<{ calls: number; items: number; busyMs: number }> {
+  return (await fetch(`http://127.0.0.1:${port}/stats`)).json() as Promise<{
+    calls: number;
+    items: number;
+    busyMs: number;
+  }>;
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((one, other) => one - other);
+  return sorted[sorted.length >> 1] ?? Number.NaN;
+}
