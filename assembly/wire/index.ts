@@ -11,7 +11,7 @@ import { skipSpace } from './text';
 import { formV1, itemsV1, measureV1 } from './v1';
 import { formV2, itemsV2, measureV2 } from './v2';
 import { scanValue } from './value';
-import { beginScan, body, BODY_MAX, cuts, CUTS_MAX, fail, failure, failureAt, holeCount, holes } from './window';
+import { beginScan, body, BODY_MAX, cuts, CUTS_MAX, fail, failure, failureAt, holeCount, holes, plain } from './window';
 
 let items: u32 = 0;
 let form: u32 = 0;
@@ -94,7 +94,8 @@ export function measure_v2(length: u32, reply: u32): u32 {
 export function cut(hole: u32, parts: u32, per_row: u32): u32 {
   assert(hole < holeCount && parts <= CUTS_MAX && per_row >= 1);
   const at = holes + (<usize>hole << 4);
-  return cutRows(body, body + load<u32>(at, 4), body + load<u32>(at, 8), parts, per_row) ? 1 : 0;
+  const numbers = load<u8>(plain + hole) != 0;
+  return cutRows(body, body + load<u32>(at, 4), body + load<u32>(at, 8), numbers, parts, per_row) ? 1 : 0;
 }
 
 /** Starts a scan: the zeros behind the body end it wherever it is cut off. */

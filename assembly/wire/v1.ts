@@ -1,6 +1,6 @@
 import { WireStatus } from './codes';
 import { closed, closeObject, keyIs, nextKey, nextMember, openObject } from './fields';
-import { rowCount, rowForm, scanRows } from './rows';
+import { formOf, rowCount, rowKinds, rowsOfOneKind, rowStructure, scanRows } from './rows';
 import { skipSpace } from './text';
 import { scanValue } from './value';
 import { fail } from './window';
@@ -31,7 +31,7 @@ export function measureV1(p: usize, reply: bool): usize {
     if (rows && load<u8>(p) == 0x5b) {
       p = scanRows(p, 1);
       itemsV1 = rowCount;
-      formV1 = rowForm;
+      formV1 = rowStructure != 0 && rowsOfOneKind ? formOf(rowStructure, rowKinds) : 0;
       lists++;
     } else if (rows && (reply || keyIs('instances'))) {
       p = scanValue(p, 1);

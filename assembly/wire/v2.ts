@@ -1,11 +1,14 @@
 import { HoleKind, WireStatus } from './codes';
 import { closed, closeObject, keyIs, keyStartsWith, nextKey, nextMember, openObject } from './fields';
-import { rowCount, rowForm, rowLeaves, scanRows } from './rows';
+import { formOf, rowCount, rowKinds, rowLeaves, rowStructure, scanRows } from './rows';
 import { skipSpace } from './text';
-import { scanValue } from './value';
+import { LEAF, scanValue, startsNumber } from './value';
 import { addHole, fail } from './window';
 
-/** Items (the common first dimension) of the body that was measured last, and a hash of how its data is laid out. */
+/**
+ * Items (the common first dimension) of the body that was measured last, and a hash of how its data is laid out; 0 where
+ * data nests in another way than its shape, so that it cannot be joined with other data.
+ */
 export let itemsV2: u32 = 0;
 export let formV2: u32 = 0;
 
@@ -21,6 +24,8 @@ export function measureV2(p: usize, reply: bool): usize {
   const mark = openObject();
   const start = p;
   let found = false;
+  isReply = reply;
+  tensors = 0;
   itemsV2 = 0;
   formV2 = 0;
   p = skipSpace(p + 1);
@@ -44,7 +49,12 @@ export function measureV2(p: usize, reply: bool): usize {
   return p;
 }
 
+let isReply: bool = false;
+let tensors: u32 = 0;
+
+/** The value of `id`. Writers that spell every field say null where they have none: that is part of the template. */
 function scanId(p: usize): usize {
+  if (load<u8>(p) == 0x6e) return scanValue(p, 1);
   const string = load<u8>(p) == 0x22;
   const end = scanValue(p, 1);
   if (end == 0) return 0;
@@ -52,8 +62,12 @@ function scanId(p: usize): usize {
   return addHole(HoleKind.Id, p, end, 0) ? end : 0;
 }
 
-/** Request parameters. A sequence belongs to one instance of the model: it is forwarded, never batched. */
+/**
+ * Request parameters. A sequence belongs to one instance of the model: it is forwarded, never batched. Only a number can
+ * be compared with another caller's; anything else in `timeout` or `priority` keeps bodies apart.
+ */
 function scanParameters(p: usize): usize {
+  if (load<u8>(p) == 0x6e) return scanValue(p, 1);
   if (load<u8>(p) != 0x7b) {
     const end = scanValue(p, 1);
     return end == 0 ? 0 : fail(WireStatus.Type, p);
@@ -68,7 +82,7 @@ function scanParameters(p: usize): usize {
     const kind: u32 = keyIs('timeout') ? HoleKind.Timeout : keyIs('priority') ? HoleKind.Priority : 0;
     const end = scanValue(p, 2);
     if (end == 0) return 0;
-    if (kind != 0 && !addHole(kind, p, end, 0)) return 0;
+    if (kind != 0 && startsNumber(load<u8>(p)) && !addHole(kind, p, end, 0)) return 0;
     p = nextMember(end);
     if (p == 0) return 0;
     if (closed) break;
@@ -96,7 +110,11 @@ function scanTensors(p: usize): usize {
   }
 }
 
-/** One tensor: `name`, `shape`, `datatype`, `parameters`, `data`. Its data must have as many elements as its shape. */
+/**
+ * One tensor: `name`, `shape`, `datatype`, `parameters`, `data`. Its data must have as many elements as its shape. How
+ * they nest is the model's business in a request (most servers flatten what they read), as long as it gets that request
+ * alone or beside others that nest in the same way; a reply must be flat or have one element for each item.
+ */
 function scanTensor(p: usize): usize {
   const start = p;
   if (load<u8>(p) != 0x7b) {
@@ -110,7 +128,8 @@ function scanTensor(p: usize): usize {
   let hasData = false;
   let rows: u32 = 0;
   let count: u32 = 0;
-  let form: u32 = 0;
+  let structure: u32 = 0;
+  let kinds: u32 = 0;
   p = skipSpace(p + 1);
   if (load<u8>(p) == 0x7d) return fail(WireStatus.Type, start);
   while (true) {
@@ -126,7 +145,8 @@ function scanTensor(p: usize): usize {
       p = scanRows(p, 3);
       rows = rowCount;
       count = rowLeaves;
-      form = rowForm;
+      structure = rowStructure;
+      kinds = rowKinds;
     } else {
       if (keyIs('name') && string) hasName = true;
       if (keyIs('datatype') && string) hasType = true;
@@ -141,11 +161,15 @@ function scanTensor(p: usize): usize {
   // A tensor without data lies elsewhere (binary, shared memory): not ours to batch.
   if (hasName && hasType && hasShape && !hasData) return fail(WireStatus.PassThrough, start);
   if (!hasName || !hasType || !hasShape) return fail(WireStatus.Type, start);
-  const flat = rows == count;
-  if (<f64>count != shapeProduct || (!flat && rows != shapeFirst) || (form == 0 && count > 0)) return fail(WireStatus.Shape, start);
-  if (itemsV2 != 0 && itemsV2 != shapeFirst) return fail(WireStatus.Shape, start);
+  if (<f64>count != shapeProduct) return fail(WireStatus.Shape, start);
+  // No rows, or tensors that do not share their first dimension: valid, but nothing to join or to share out.
+  if (rows == 0 || (tensors > 0 && itemsV2 != shapeFirst)) return fail(WireStatus.PassThrough, start);
   itemsV2 = shapeFirst;
-  formV2 = (formV2 * 31 + (flat ? 1 : form)) | 1;
+  const apart = structure != LEAF && (structure == 0 || rows != shapeFirst);
+  if (apart && isReply) return fail(WireStatus.Shape, start);
+  const before = formV2;
+  formV2 = apart || (tensors > 0 && before == 0) ? 0 : (before * 31 + formOf(structure, kinds)) | 1;
+  tensors++;
   return p;
 }
 
@@ -158,6 +182,8 @@ function scanShape(p: usize): usize {
   shapeProduct = 1;
   let rank = 0;
   p = skipSpace(p + 1);
+  // A scalar has no dimension along which requests could be joined.
+  if (load<u8>(p) == 0x5d) return fail(WireStatus.PassThrough, start);
   while (true) {
     const digits = p;
     let value: f64 = 0;

@@ -6,6 +6,7 @@ import { WireStatus } from './codes';
  * ```
  *  body    [4 MiB + 128]   the body, then zeros: a NUL ends every scan, because JSON has none outside an escape
  *  holes   [1024 x 16 B]   kind u32 | start u32 | end u32 | rows u32      offsets from the body's first byte
+ *  plain   [1024 x u8]     1 where a hole holds numbers and nulls only
  *  cuts    [65536 x u32]   in: rows of each part; out: the offset at which each part ends
  * ```
  */
@@ -18,6 +19,7 @@ import { WireStatus } from './codes';
 
 export const body: usize = heap.alloc(BODY_MAX + 128);
 export const holes: usize = heap.alloc(<usize>HOLES_MAX * 16);
+export const plain: usize = heap.alloc(<usize>HOLES_MAX);
 export const cuts: usize = heap.alloc(<usize>CUTS_MAX * 4);
 
 /** Why the last scan failed, and where. Set by the first failure only. */
@@ -41,7 +43,7 @@ export function fail(status: WireStatus, at: usize): usize {
 }
 
 /** Appends a hole; false when there is no room. */
-export function addHole(kind: u32, start: usize, end: usize, rows: u32): bool {
+export function addHole(kind: u32, start: usize, end: usize, rows: u32, numbers: bool = false): bool {
   if (holeCount == HOLES_MAX) {
     fail(WireStatus.TooMany, start);
     return false;
@@ -51,6 +53,7 @@ export function addHole(kind: u32, start: usize, end: usize, rows: u32): bool {
   store<u32>(at, <u32>(start - body), 4);
   store<u32>(at, <u32>(end - body), 8);
   store<u32>(at, rows, 12);
+  store<u8>(plain + holeCount, numbers ? 1 : 0);
   holeCount++;
   return true;
 }

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import * as assert from 'uvu/assert';
 import { createProtocols } from '../../src/protocol/json-protocol.ts';
-import type { BatchProtocol, BodyRefusal, MergeInput } from '../../src/protocol/protocol.ts';
+import type { BatchProtocol, BodyRefusal, MergeInput, SplitFailure } from '../../src/protocol/protocol.ts';
 import { suite } from '../support/suite.ts';
 
 for (const flavour of ['simd', 'scalar', 'debug'] as const) {
@@ -32,10 +32,6 @@ for (const flavour of ['simd', 'scalar', 'debug'] as const) {
         ['{"inputs":5}', 'PL_BODY_TYPE'],
         ['{"inputs":[{"name":"a","shape":[2],"datatype":"FP32","data":[1]}]}', 'PL_BODY_SHAPE'],
         ['{"inputs":[{"name":"a","shape":[2,2],"datatype":"FP32","data":[[1,2],[3]]}]}', 'PL_BODY_SHAPE'],
-        [
-          '{"inputs":[{"name":"a","shape":[1],"datatype":"FP32","data":[1]},{"name":"b","shape":[2],"datatype":"FP32","data":[1,2]}]}',
-          'PL_BODY_SHAPE',
-        ],
         ['{"inputs":[{"shape":[1],"datatype":"FP32","data":[1]}]}', 'PL_BODY_TYPE'],
       ] as const) {
         assert.is((v2.measure(Buffer.from(text)) as BodyRefusal).code, code, text);
@@ -72,6 +68,71 @@ for (const flavour of ['simd', 'scalar', 'debug'] as const) {
         '{"instances":[[1,2]],"signature_name":"s"}',
       ]) {
         assert.is.not(signature(v1, other), one, other);
+      }
+    });
+
+    test('keeps rows apart that are built in another way', () => {
+      const one = signature(v1, '{"instances":[{"age":1,"city":"x","tags":[1,2]}]}');
+      assert.is(signature(v1, '{"instances":[{"age":null,"city":"yy","tags":[3,4]}]}'), one, 'a null is of any kind');
+      for (const row of [
+        '{"age":1,"town":"x","tags":[1,2]}',
+        '{"city":"x","age":1,"tags":[1,2]}',
+        '{"age":1,"city":"x","tags":[1],"more":2}',
+        '{"age":1,"city":"x","tags":{"a":1,"b":2}}',
+        '{"age":true,"city":"x","tags":[1,2]}',
+      ]) {
+        assert.is.not(signature(v1, `{"instances":[${row}]}`), one, row);
+      }
+      const tensor = (data: string) =>
+        signature(v2, `{"inputs":[{"name":"a","shape":[2,2,1],"datatype":"INT8","data":${data}}]}`);
+      const forms = ['[1,2,3,4]', '[[1,2],[3,4]]', '[[[1],[2]],[[3],[4]]]', '["1","2","3","4"]', '[[[1,2]],[[3,4]]]'];
+      assert.is(new Set(forms.map(tensor)).size, forms.length);
+      const nested = '{"inputs":[{"name":"a","shape":[2,1],"datatype":"INT8","data":[[1],[2]]}]}';
+      assert.is.not(signature(v2, nested), signature(v2, nested.replace('[[1],[2]]', '[1,2]')));
+    });
+
+    test('serves alone what nests in another way than its shape', () => {
+      for (const data of ['[[1,2,3],[4]]', '[[1,2,3,4]]', '[1,[2],3,4]', '[[1],[2],[3],[4]]']) {
+        const body = `{"inputs":[{"name":"a","shape":[2,2],"datatype":"INT8","data":${data}}]}`;
+        assert.is(input(v2, body).measured.uniform, false, body);
+        const fine = '{"name":"b","shape":[2],"datatype":"INT8","data":[1,2]}';
+        assert.is(input(v2, body.replace(']}]}', `]},${fine}]}`)).measured.uniform, false);
+        const requests = [1, 2].map(() =>
+          input(v2, '{"inputs":[{"name":"a","shape":[1],"datatype":"INT8","data":[1]}]}'),
+        );
+        const reply = Buffer.from(body.replace('inputs', 'outputs'));
+        assert.is((v2.split(reply, requests) as SplitFailure).failed, 'shape', body);
+      }
+    });
+
+    test('takes null for a field that a writer spells but does not use', () => {
+      const tensor = '{"name":"a","shape":[1],"datatype":"FP32","parameters":null,"data":[1]}';
+      const body = `{"id":null,"parameters":null,"outputs":null,"inputs":[${tensor}]}`;
+      assert.is(input(v2, body).measured.items, 1);
+      const reply = `{"id":null,"parameters":null,"outputs":[{"name":"y","shape":[2],"datatype":"FP32","data":[5,6]}]}`;
+      const parts = v2.split(Buffer.from(reply), [input(v2, body), input(v2, body)]) as Buffer[][];
+      assert.equal(JSON.parse(text(parts[1] as Buffer[])).outputs[0].data, [6]);
+    });
+
+    test('compares only numbers as timeout and priority', () => {
+      const body = (value: string) =>
+        `{"parameters":{"timeout":${value}},"inputs":[{"name":"a","shape":[1],"datatype":"FP32","data":[1]}]}`;
+      assert.is(signature(v2, body('5')), signature(v2, body('900')));
+      assert.is.not(signature(v2, body('5')), signature(v2, body('"900"')));
+      assert.is(text(v2.merge([input(v2, body('5')), input(v2, body('900'))])).includes('"timeout":900}'), true);
+    });
+
+    test('cuts a reply of numbers and strings between its elements, whatever commas they hold', () => {
+      const ones = (count: number) => Array.from({ length: count }, () => '1');
+      const request = input(v1, `{"instances":[${ones(70)}]}`);
+      for (const odd of ['"a,b"', '[1,2]', '{"a":1,"b":2}', `"${ones(40)}"`]) {
+        for (const at of [1, 10, 69, 71, 100, 138]) {
+          const rows = ones(140).with(at, odd);
+          const parts = v1.split(Buffer.from(`{"predictions":[${rows}]}`), [request, request]);
+          assert.ok(Array.isArray(parts), `${odd} at ${at}: ${JSON.stringify(parts)}`);
+          assert.is(text(parts[0] as Buffer[]), `{"predictions":[${rows.slice(0, 70)}]}`);
+          assert.is(text(parts[1] as Buffer[]), `{"predictions":[${rows.slice(70)}]}`);
+        }
       }
     });
 
