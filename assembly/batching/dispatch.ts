@@ -173,12 +173,12 @@ function fillOnTime(domain: Domain, lane: Lane, batch: u32, items: u32, now: f64
   }
 }
 
-/** A tenant pays its share of the batch's expected model time. Tenant 0, whom all others share, pays nothing. */
+/** A tenant pays its share of the batch's expected model time; so does tenant 0, whom all without a name share. */
 function charge(domain: Domain, lane: Lane, slot: Slot, items: u32): void {
   const tenant = domain.served + (<usize>slot.tenant << 3);
   const paid = load<f64>(tenant);
   domain.virtual = max(domain.virtual, paid);
-  if (slot.tenant != 0) store<f64>(tenant, paid + (latencyMean(lane.model, items) * <f64>slot.items) / <f64>items);
+  store<f64>(tenant, paid + (latencyMean(lane.model, items) * <f64>slot.items) / <f64>items);
 }
 
 function openBatch(domain: Domain, laneIndex: u32, now: f64): u32 {
@@ -195,6 +195,7 @@ function openBatch(domain: Domain, laneIndex: u32, now: f64): u32 {
   batch.blockedLane = 0;
   batch.firstEnd = 0;
   batch.firstEndLane = 0;
+  batch.disturbed = 0;
   return index;
 }
 

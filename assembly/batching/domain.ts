@@ -65,6 +65,9 @@ export class Batch {
   levelLane: u32;
   /** Whether it was sent as the last of its lane's k. */
   fullLane: u32;
+  /** The clock jumped while it was in flight: what it took teaches nothing. */
+  disturbed: u32;
+  unused: u32;
 }
 
 /** One event from the host, 64 bytes. */

@@ -1,7 +1,7 @@
 import { EventKind, Outcome, Reason, Setting, VerdictKind } from './codes';
 import { batchAt, Domain, Event, Lane, laneAt } from './domain';
 import { latencyLearn, latencyLearnBound, latencyMean, latencyNow, latencyQ, latencySeed } from './latency';
-import { checked, clamp, NONE, TENANTS_MAX, BANDS } from './memory';
+import { BANDS, checked, clamp, ITEMS_MAX, NONE, TENANTS_MAX } from './memory';
 import { Parallel, parallelLearn, parallelTry, parallelWatch } from './parallel';
 import { enqueue, freeSlot, refuse } from './queue';
 import { rateAdd } from './rate';
@@ -11,17 +11,22 @@ import { say } from './verdict';
 // What the host tells the kernel, one function an event.
 
 export function takeEvent(domain: Domain, event: Event): void {
-  const at = clamp(event.at, domain.now - 60000.0, domain.now);
+  const at = clamp(checked(event.at, 0, 1e15), domain.now - 60000.0, domain.now);
   if (event.kind == EventKind.Arrival) arrival(domain, event, at);
   else if (event.kind == EventKind.Completion) completion(domain, event.id, event.code, at);
   else if (event.kind == EventKind.Cancel) cancel(domain, event.id);
   else if (event.kind == EventKind.Setting) applySetting(domain, event.code, event.value);
   else if (event.kind == EventKind.Lateness) domain.lateness = nearPeak(domain.lateness, checked(event.value, 0, 1e9));
   else if (event.kind == EventKind.ReplyPath) domain.replyPath = nearPeak(domain.replyPath, checked(event.value, 0, 1e9));
-  else if (event.kind == EventKind.LaneLimit) laneAt(domain, event.lane).requestLimit = <u32>checked(event.value, 0, 1e6);
+  else if (event.kind == EventKind.LaneLimit) limitLane(domain, event);
   else if (event.kind == EventKind.UpstreamChanged) domain.cold = 1;
   else if (event.kind == EventKind.Drain) domain.draining = 1;
   else unreachable();
+}
+
+function limitLane(domain: Domain, event: Event): void {
+  assert(event.lane < domain.laneCount);
+  laneAt(domain, event.lane).requestLimit = <u32>checked(event.value, 0, 1e6);
 }
 
 /** Follows the upper end of a noisy measurement: up quickly, down slowly; about its P99. */
@@ -38,8 +43,9 @@ function arrival(domain: Domain, event: Event, at: f64): void {
   const asked = event.soft < Infinity ? event.soft : at + domain.sloMs;
   const hard = checked(event.hard < Infinity ? event.hard : max(at + domain.lateTimeoutMs, asked), 0, 1e15);
   const soft = checked(min(asked, hard), 0, 1e15);
-  rateAdd(domain.rate, at, event.items);
-  rateAdd(lane.rate, at, event.items);
+  const items = min(event.items, ITEMS_MAX);
+  rateAdd(domain.rate, at, items);
+  rateAdd(lane.rate, at, items);
   if (domain.freeSlot == NONE) {
     say(domain, VerdictKind.Rejected, event.id, Reason.QueueFull);
     return;
@@ -48,14 +54,14 @@ function arrival(domain: Domain, event: Event, at: f64): void {
     say(domain, VerdictKind.Rejected, event.id, Reason.Expired);
     return;
   }
-  if (domain.inFlight > 0 && lane.model.seen >= 8 && domain.now + latencyMean(lane.model, event.items) > hard) {
+  if (domain.inFlight > 0 && lane.model.seen >= 8 && domain.now + latencyMean(lane.model, items) > hard) {
     say(domain, VerdictKind.Rejected, event.id, Reason.Unmeetable);
     return;
   }
   const index = domain.freeSlot;
   const slot = slotAt(domain.slots, index);
   domain.freeSlot = slot.next;
-  slot.items = event.items;
+  slot.items = items;
   slot.soft = soft;
   slot.hard = hard;
   slot.arrived = at;
@@ -89,7 +95,7 @@ function completion(domain: Domain, index: u32, outcome: u32, at: f64): void {
   const ms = max(at - batch.sent, 0.01);
   noteFirstEnd(domain, index, at);
   if (outcome == Outcome.Answered) learn(domain, lane, index, ms, at);
-  else if ((outcome == Outcome.TimedOut || outcome == Outcome.Cancelled) && !batch.cold)
+  else if ((outcome == Outcome.TimedOut || outcome == Outcome.Cancelled) && !batch.cold && !batch.disturbed)
     latencyLearnBound(lane.model, batch.items, ms);
   else if (outcome == Outcome.TooLarge) tooLarge(lane, batch.items, at);
 
@@ -121,6 +127,7 @@ function learn(domain: Domain, lane: Lane, index: u32, ms: f64, at: f64): void {
   const batch = batchAt(domain, index);
   domain.lastAnswer = at;
   accept(lane, batch.items, at);
+  if (batch.disturbed) return;
   if (batch.cold) {
     domain.cold = 0;
     lane.cold = 0;
@@ -239,7 +246,7 @@ function applySetting(domain: Domain, code: u32, value: f64): void {
       const lane = laneAt(domain, i);
       if (lane.refused == 0) lane.capacity = domain.maxBatchItems;
     }
-  } else if (code == Setting.DeferLate) domain.deferLate = value != 0 ? 1 : 0;
+  } else if (code == Setting.DeferLate) domain.deferLate = checked(value, 0, 1) > 0 ? 1 : 0;
   else if (code == Setting.LateTimeoutMs) domain.lateTimeoutMs = checked(value, 1, 3.6e6);
   else unreachable();
 }

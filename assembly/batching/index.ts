@@ -3,12 +3,12 @@
 // `configure`.
 import { Abi } from './codes';
 import { dispatchLate, dispatchNext, endLate } from './dispatch';
-import { Domain, Event, EVENTS_MAX, flowAt, laneAt, makeDomain, openLane, Verdict } from './domain';
+import { batchAt, Domain, Event, EVENTS_MAX, flowAt, laneAt, makeDomain, openLane, Verdict } from './domain';
 import { curveQ, seedLane, takeEvent } from './events';
 import { latencyForget, latencyMean } from './latency';
-import { checked, clamp, NONE, WAKE_MS_MAX } from './memory';
+import { checked, clamp, JUMP_MS, NONE, WAKE_MS_MAX } from './memory';
 import { parallelReset } from './parallel';
-import { becomeLate, nextFlow } from './queue';
+import { becomeLate } from './queue';
 import { rateNow, rateReset } from './rate';
 import { slotAt } from './slot';
 
@@ -77,6 +77,7 @@ export function list_at(handle: usize): usize {
 /** A row for a new lane, or -1. The row's former lane, if any, is gone. */
 export function open_lane(handle: usize, now: f64): i32 {
   const domain = changetype<Domain>(handle);
+  checked(now, 0, 1e15);
   const row = openLane(domain, max(domain.now, now));
   if (row == NONE) return -1;
   latencyForget(laneAt(domain, row).model, domain.sloMs / 8.0, domain.quantile);
@@ -93,6 +94,7 @@ export function step(handle: usize, now: f64, events: u32): u32 {
   assert(events <= EVENTS_MAX);
   checked(now, 0, 1e15);
   if (now < domain.now) domain.clockBack++;
+  if (now - domain.now > JUMP_MS) noteJump(domain);
   domain.now = max(domain.now, now);
   now = domain.now;
   domain.verdictCount = 0;
@@ -109,26 +111,47 @@ export function step(handle: usize, now: f64, events: u32): u32 {
     else if (!dispatchNext(domain, now) && !dispatchLate(domain, now)) break;
   }
   if (!endLate(domain, now) || domain.verdictCount >= domain.room) more = true;
+  // With work in flight the next step comes well within a jump's length, so that a longer gap is one.
+  if (domain.inFlight > 0) {
+    domain.wake = min(domain.wake, now + JUMP_MS * 0.5);
+    wakeForDeadlines(domain);
+  }
   if (more) domain.wake = now;
   return domain.verdictCount;
+}
+
+/** Batches that were in flight while the clock jumped teach nothing. */
+function noteJump(domain: Domain): void {
+  for (let i: u32 = 0; i < domain.batchCount; i++) batchAt(domain, i).disturbed = 1;
 }
 
 /** On-time requests whose soft deadline passed while the model was busy become late, so that hard deadlines hold. */
 function passDeadlines(domain: Domain, now: f64): bool {
   for (let i: u32 = 0; i < domain.laneHigh; i++) {
     const lane = laneAt(domain, i);
-    while (lane.waiting > 0) {
-      if (domain.verdictCount >= domain.room) return false;
-      const head = flowAt(domain, nextFlow(domain, lane)).order.head;
-      const soft = slotAt(domain.slots, head).soft;
-      if (soft >= now) {
-        if (domain.inFlight > 0) domain.wake = min(domain.wake, soft + 0.5);
-        break;
+    for (let at = lane.flows; at != NONE; ) {
+      const flow = flowAt(domain, at);
+      // A flow that becomes empty is gone.
+      at = flow.sibling;
+      while (flow.order.count > 0) {
+        if (domain.verdictCount >= domain.room) return false;
+        const head = flow.order.head;
+        if (slotAt(domain.slots, head).soft > now) break;
+        becomeLate(domain, head);
       }
-      becomeLate(domain, head);
     }
   }
   return true;
+}
+
+/** While the model is busy nothing else may happen before the next deadline passes: the host is asked to call then. */
+function wakeForDeadlines(domain: Domain): void {
+  for (let i: u32 = 0; i < domain.laneHigh; i++) {
+    for (let at = laneAt(domain, i).flows; at != NONE; at = flowAt(domain, at).sibling) {
+      const head = flowAt(domain, at).order.head;
+      domain.wake = min(domain.wake, slotAt(domain.slots, head).soft + 0.5);
+    }
+  }
 }
 
 /** When to call `step` again at the latest: `now` itself when more verdicts are ready. */
@@ -182,11 +205,16 @@ export function quantile_ms(handle: usize, lane: u32, items: u32): f64 {
 
 /** The largest batch that the lane's model is believed to accept, and the size beyond which batching gains nothing. */
 export function lane_capacity(handle: usize, lane: u32): u32 {
-  return laneAt(changetype<Domain>(handle), lane).capacity;
+  const domain = changetype<Domain>(handle);
+  assert(lane < domain.laneCount);
+  return laneAt(domain, lane).capacity;
 }
 
 export function lane_knee(handle: usize, lane: u32): u32 {
-  return laneAt(changetype<Domain>(handle), lane).model.knee;
+  const domain = changetype<Domain>(handle);
+  assert(lane < domain.laneCount);
+  latencyMean(laneAt(domain, lane).model, 1);
+  return laneAt(domain, lane).model.knee;
 }
 
 /** Times that the clock ran backwards. */

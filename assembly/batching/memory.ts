@@ -20,9 +20,17 @@
 // @ts-ignore: decorator
 @inline export const BATCH_ITEMS_MAX: u32 = 1024;
 
+/** Items of one request beyond which their number no longer matters: sums of them stay within 32 bits. */
+// @ts-ignore: decorator
+@inline export const ITEMS_MAX: u32 = 1 << 16;
+
 /** The host may be asked to come back after this long at the most, in ms. */
 // @ts-ignore: decorator
 @inline export const WAKE_MS_MAX: f64 = 60000.0;
+
+/** A step that comes later than this after the last one, with work in flight, means that time or the host stood still. */
+// @ts-ignore: decorator
+@inline export const JUMP_MS: f64 = 5000.0;
 
 /** Bytes of zeroed memory from the instance's own heap, aligned to 16. Called by `configure` only. */
 export function allocate(bytes: usize): usize {

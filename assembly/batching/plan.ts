@@ -30,8 +30,9 @@ export function guardMs(domain: Domain): f64 {
 
 /** Items a batch of this lane may hold, never more than twice of what was tried before. */
 export function laneCapacity(domain: Domain, lane: Lane, now: f64): u32 {
-  let most = min(domain.maxBatchItems, lane.capacity);
+  let most = lane.capacity;
   if (lane.refused > lane.capacity + 1 && now >= lane.nextGrowth) most = (lane.capacity + lane.refused) >> 1;
+  most = min(most, domain.maxBatchItems);
   const tried = max<u32>(lane.model.largest, 1);
   return max<u32>(min(most, tried * 2), 1);
 }
@@ -155,12 +156,21 @@ export function examine(domain: Domain, laneIndex: u32, now: f64): bool {
   let items = largestWithin(lane, slack - blocked, least, max(min(top, lane.items), least));
   planReason = items >= most ? Reason.Full : Reason.SlotFree;
   if (lane.items > 0 && !domain.draining && blocked == 0 && lane.late.count == 0 && items < top && items >= lane.items) {
-    planUntil = waitUntil(domain, lane, items, slack, top, now);
+    planUntil = waitUntil(domain, lane, items, min(slack, tightest(domain, lane) - now - guard), top, now);
   }
   planItems = items;
   planFlow = flowIndex;
   planSlack = slack - latencyQ(lane.model, items);
   return true;
+}
+
+/** The earliest soft deadline in a lane, whatever its flow. */
+function tightest(domain: Domain, lane: Lane): f64 {
+  let soft = Infinity;
+  for (let i = lane.flows; i != NONE; i = flowAt(domain, i).sibling) {
+    soft = min(soft, slotAt(domain.slots, flowAt(domain, i).order.head).soft);
+  }
+  return soft;
 }
 
 /**
