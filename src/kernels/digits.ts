@@ -51,7 +51,7 @@ export class DigitsKernel {
 
   /** Logits [images][10]. */
   classify(variant: Variant, images: Float32Array): Float32Array {
-    const count = this.#write(images);
+    const count = this.#write(images, this.batchMax);
     this.#kernel.classify(variant, count);
     const at = this.#kernel.logits_at() >>> 2;
     return this.#floats().slice(at, at + count * digitClasses);
@@ -59,15 +59,20 @@ export class DigitsKernel {
 
   /** Features [images][featureCount], for training; at most `extractMax` images. */
   extract(variant: Variant, images: Float32Array): Float32Array {
-    const count = this.#write(images);
+    const count = this.#write(images, this.extractMax);
     this.#kernel.extract(variant, count);
     const at = this.#kernel.features_at() >>> 2;
     return this.#floats().slice(at, at + count * this.featureCount(variant));
   }
 
-  #write(images: Float32Array): number {
+  /** @throws {RangeError} before anything is written: what lies behind the input is the weights. */
+  #write(images: Float32Array, max: number): number {
+    const count = images.length / digitPixels;
+    if (!(Number.isInteger(count) && count >= 1 && count <= max)) {
+      throw new RangeError(`a call holds 1 to ${max} images of ${digitPixels} values, not ${images.length} values`);
+    }
     this.#floats().set(images, this.#kernel.input_at() >>> 2);
-    return images.length / digitPixels;
+    return count;
   }
 
   #floats(): Float32Array {
