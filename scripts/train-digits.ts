@@ -2,8 +2,9 @@
 // sources give the same bytes. Every fifth digit is held out: accuracy is measured on those, and samples are taken
 // from them.
 //
-//   npm run train:digits
-import { mkdirSync, writeFileSync } from 'node:fs';
+//   npm run train:digits                       trains all variants and writes the weights
+//   npm run train:digits -- --check linear     trains again and fails if the committed weights differ; all without a name
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { best, decodeReadout, encodeReadout } from '../src/digits/variants.ts';
 import { DigitsKernel, digitClasses, digitPixels, Variant } from '../src/kernels/digits.ts';
@@ -20,23 +21,46 @@ const sampleCount = 200;
 const batchSize = 32;
 
 const folder = fileURLToPath(new URL('../src/digits/weights/', import.meta.url));
-mkdirSync(folder, { recursive: true });
 const { training, heldOut } = readDigits();
-console.log(`${training.labels.length} digits to train on, ${heldOut.labels.length} held out`);
 const kernel = new DigitsKernel();
-const variants = [];
-for (const variant of [Variant.Linear, Variant.Medium, Variant.Conv, Variant.Large]) {
-  const name = Variant[variant].toLowerCase();
-  const file = train(variant);
-  writeFileSync(`${folder}${name}.bin`, file);
-  const { bias, weights } = decodeReadout(file);
-  kernel.setReadout(variant, bias, weights);
-  const accuracy = measure(variant);
-  variants.push({ name: `digits-${name}`, variant, accuracy, features: kernel.featureCount(variant) });
-  console.log(`${name}: ${accuracy} % of the held-out digits, ${file.length} bytes`);
+const [mode, ...names] = process.argv.slice(2);
+if (mode === '--check') check(names);
+else if (mode === undefined) trainAll();
+else throw new Error(`unknown argument ${mode}: give none, or --check with names of variants`);
+
+function trainAll(): void {
+  mkdirSync(folder, { recursive: true });
+  console.log(`${training.labels.length} digits to train on, ${heldOut.labels.length} held out`);
+  const variants = [];
+  for (const variant of [Variant.Linear, Variant.Medium, Variant.Conv, Variant.Large]) {
+    const file = train(variant);
+    writeFileSync(fileOf(variant), file);
+    const { bias, weights } = decodeReadout(file);
+    kernel.setReadout(variant, bias, weights);
+    const accuracy = measure(variant);
+    const name = `digits-${Variant[variant].toLowerCase()}`;
+    variants.push({ name, variant, accuracy, features: kernel.featureCount(variant) });
+    console.log(`${name}: ${accuracy} % of the held-out digits, ${file.length} bytes`);
+  }
+  writeFileSync(`${folder}manifest.json`, `${JSON.stringify({ variants }, null, 2)}\n`);
+  writeSamples();
 }
-writeFileSync(`${folder}manifest.json`, `${JSON.stringify({ variants }, null, 2)}\n`);
-writeSamples();
+
+/** Whether the committed weights of these variants are what this script makes of the data. */
+function check(names: string[]): void {
+  const all = ['linear', 'medium', 'conv', 'large'];
+  for (const name of names.length > 0 ? names : all) {
+    const variant = Variant[`${name[0]?.toUpperCase()}${name.slice(1)}` as keyof typeof Variant];
+    if (variant === undefined) throw new Error(`there is no variant ${name}`);
+    const same = train(variant).equals(readFileSync(fileOf(variant)));
+    console.log(`${name}: ${same ? 'the same bytes' : 'differs from the committed weights'}`);
+    if (!same) process.exitCode = 1;
+  }
+}
+
+function fileOf(variant: Variant): string {
+  return `${folder}${Variant[variant].toLowerCase()}.bin`;
+}
 
 /** Softmax regression on the features by stochastic gradient descent with momentum. */
 function train(variant: Variant): Buffer {

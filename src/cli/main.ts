@@ -6,6 +6,7 @@ import { demoCommand } from './demo.ts';
 import { digitsCommand } from './digits.ts';
 import { simulateCommand } from './simulate.ts';
 import { startCommand } from './start.ts';
+import { variantsCommand } from './variants.ts';
 
 const program = new Command('paceline')
   .description(
@@ -16,5 +17,6 @@ const program = new Command('paceline')
   .addCommand(companionCommand())
   .addCommand(simulateCommand())
   .addCommand(digitsCommand())
+  .addCommand(variantsCommand())
   .addCommand(baselineCommand());
 await program.parseAsync();
