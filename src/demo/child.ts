@@ -20,18 +20,21 @@ export function startChild(...args: string[]): Promise<Child> {
   return new Promise((resolve, reject) => {
     let said = '';
     const fail = (why: string) => {
+      clearTimeout(timer);
       child.kill('SIGKILL');
       reject(new Error(`paceline ${args[0]} ${why}\n${said}`));
     };
     const timer = setTimeout(() => fail('did not start in 15 s'), startTimeoutMs);
-    const onExit = (code: number | null) => fail(`ended with ${code}`);
-    child.once('exit', onExit);
+    // Its streams close after its last words.
+    const onClose = (code: number | null, signal: string | null) => fail(`ended with ${signal ?? code}`);
+    child.once('close', onClose);
+    child.once('error', (error) => fail(`cannot run: ${error.message}`));
     const listen = (chunk: Buffer) => {
       said = (said + chunk).slice(-4096);
       const port = /ready on (\d+)|"port":(\d+)/.exec(said);
       if (!port) return;
       clearTimeout(timer);
-      child.off('exit', onExit);
+      child.off('close', onClose);
       for (const stream of [child.stdout, child.stderr]) stream?.off('data', listen).resume();
       resolve({ port: Number(port[1] ?? port[2]), stop: () => stopChild(child) });
     };

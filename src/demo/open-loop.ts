@@ -25,7 +25,7 @@ export interface LoadPlan {
   readonly ratePerSecond: number;
   readonly seconds: number;
   readonly sloMs: number;
-  /** A caller gives up after this long; it counts as no answer. */
+  /** A caller gives up so long after it meant to send; it counts as no answer. */
   readonly timeoutMs: number;
   readonly shot: (number: number) => Shot;
   /** Uniform in (0, 1). */
@@ -49,8 +49,16 @@ export async function openLoop(plan: LoadPlan): Promise<LoadResult> {
       let status = 0;
       let text = '';
       let controller: Dispatcher.DispatchController | undefined;
-      const timer = setTimeout(() => controller?.abort(new Error('the caller gave up')), plan.timeoutMs);
+      let over = false;
+      // A caller gives up at its time, also where its request still waits for a connection.
+      const giveUp = () => {
+        end(false);
+        controller?.abort(new Error('the caller gave up'));
+      };
+      const timer = setTimeout(giveUp, intended + plan.timeoutMs - performance.now());
       const end = (answered: boolean) => {
+        if (over) return;
+        over = true;
         clearTimeout(timer);
         const ms = performance.now() - intended;
         const counted = answered ? status : 0;
@@ -67,6 +75,7 @@ export async function openLoop(plan: LoadPlan): Promise<LoadResult> {
         {
           onRequestStart: (own) => {
             controller = own;
+            if (over) own.abort(new Error('the caller gave up'));
           },
           onResponseStart: (_controller, code) => {
             status = code;
