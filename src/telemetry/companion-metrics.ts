@@ -1,3 +1,4 @@
+import { Reason, reasonLabel } from '../kernels/reasons.ts';
 import { Exposition } from './exposition.ts';
 import { Counter, Gauge, Histogram, type Instrument, SlidingShare } from './instruments.ts';
 
@@ -18,38 +19,54 @@ const seconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0
 const sizes = [1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 128, 256, 512, 1024];
 const ratios = [0.25, 0.5, 0.8, 0.9, 0.95, 1, 1.05, 1.1, 1.25, 1.5, 2, 4, 10];
 
+/** How a request can end. */
+const outcomes = ['answered', 'refused', 'failed', 'left', 'passed'];
+/** Failures of a call to the model that have no status. */
+const failures = ['unreachable', 'reset', 'timeout', 'aborted', 'too-large', 'invalid'];
+const statusClasses = ['2xx', '3xx', '4xx', '5xx'];
+/** Why a batch was sent; `none` where no decision was needed: a request that travels alone. */
+const triggers = Object.values(Reason)
+  .filter((code) => typeof code === 'number' && code < Reason.Busy)
+  .map((code) => reasonLabel(code as Reason));
+
 /** Everything a companion counts. Recording is a few additions; labels come from fixed lists. */
 export class CompanionMetrics {
-  readonly requests = new Counter(
-    'paceline_requests_total',
-    'Requests by outcome (answered, refused, failed, left, passed) and reason.',
-    ['outcome', 'reason'],
-  );
+  readonly requests = new Counter('paceline_requests_total', 'Requests by how they ended and why.', [
+    { name: 'outcome', values: outcomes },
+    {
+      name: 'reason',
+      values:
+        'answered, left: `none`; refused: a reason (reasons.md) or an error code (errors.md); failed: `upstream-` and the ' +
+        'status, or an error code; passed: a status class, `left`, `upgrade`, a failure or an error code',
+    },
+  ]);
   readonly sloRequests = new Counter(
     'paceline_slo_requests_total',
     'Batched requests by whether they were answered within their objective.',
-    ['met'],
+    [{ name: 'met', values: ['true', 'false'] }],
   );
-  readonly batches = new Counter('paceline_batches_total', 'Batches by what triggered them.', ['trigger']);
+  readonly batches = new Counter('paceline_batches_total', 'Batches by what triggered them.', [
+    { name: 'trigger', values: triggers },
+  ]);
   readonly upstreamCalls = new Counter(
     'paceline_upstream_calls_total',
     'Calls to the model by status class or failure.',
-    ['result'],
+    [{ name: 'result', values: [...statusClasses, ...failures] }],
   );
   readonly resends = new Counter(
     'paceline_upstream_resends_total',
-    'Calls beyond the first one of a batch, by why (bisect, halve, unsplittable, bytes, dead-connection).',
-    ['why'],
+    'Calls beyond the first one of a batch, by why they were needed.',
+    [{ name: 'why', values: ['bisect', 'halve', 'unsplittable', 'dead-connection'] }],
   );
   readonly unsplittable = new Counter(
     'paceline_unsplittable_replies_total',
     'Replies that could not be split among their callers, by what was wrong.',
-    ['wrong'],
+    [{ name: 'wrong', values: ['not-json', 'count', 'shape'] }],
   );
   readonly passedWhy = new Counter(
     'paceline_pass_through_total',
     'Inference requests that were forwarded without batching, by why.',
-    ['why'],
+    [{ name: 'why', values: ['large-body', 'unknown-fields', 'many-items', 'mixed-rows', 'no-lane'] }],
   );
   readonly traps = new Counter('paceline_kernel_traps_total', 'Times the decision kernel failed and was rebuilt.');
   readonly requestSeconds = new Histogram(
@@ -107,6 +124,11 @@ export class CompanionMetrics {
         () => gauges.eventLoopLagMs() / 1000,
       ),
       new Gauge('process_cpu_seconds_total', 'CPU time of the companion.', cpuSeconds, 'counter'),
+      new Gauge(
+        'process_start_time_seconds',
+        'When the companion started, since 1970.',
+        () => performance.timeOrigin / 1000,
+      ),
       new Gauge('process_resident_memory_bytes', 'Resident memory of the companion.', () => process.memoryUsage.rss()),
     ];
     this.#exposition = new Exposition(this.instruments);

@@ -1,5 +1,14 @@
 import { Registry } from 'prom-client';
-import type { Instrument } from './instruments.ts';
+import type { Instrument, Sample } from './instruments.ts';
+
+/** Units that a metric's name may end in. OpenMetrics says them beside the type. */
+const units = ['seconds', 'bytes', 'ratio'] as const;
+
+/** The unit of a metric, or undefined where it counts things. */
+export function unitOf(instrument: Instrument): string | undefined {
+  const family = instrument.name.replace(/_total$/, '');
+  return units.find((unit) => family.endsWith(`_${unit}`));
+}
 
 /** Renders instruments as Prometheus text or OpenMetrics, in slices that give the event loop back between metrics. */
 export class Exposition {
@@ -20,7 +29,9 @@ export class Exposition {
     for (const instrument of this.#instruments) {
       const metric = forRegistry(instrument, open);
       registry.registerMetric(metric as never);
-      parts.push(await registry.getSingleMetricAsString(metric.name));
+      const text = await registry.getSingleMetricAsString(metric.name);
+      const unit = unitOf(instrument);
+      parts.push(open && unit ? text.replace(/^# TYPE .*$/m, `$&\n# UNIT ${metric.name} ${unit}`) : text);
       if (performance.now() - sliceStarted > 1) {
         await new Promise(setImmediate);
         sliceStarted = performance.now();
@@ -30,12 +41,15 @@ export class Exposition {
   }
 }
 
-/** OpenMetrics names a counter without `_total`, and prom-client adds it to the samples. */
+/** OpenMetrics names a counter without `_total`, which prom-client adds to the samples, and writes bounds as floats. */
 function forRegistry(instrument: Instrument, open: boolean): { name: string; get(): Promise<object> } {
-  const counter = open && instrument.type === 'counter';
-  const name = counter ? instrument.name.replace(/_total$/, '') : instrument.name;
-  return {
-    name,
-    get: async () => ({ name, help: instrument.help, type: instrument.type, values: instrument.samples() }),
-  };
+  const { type, help } = instrument;
+  const name = open && type === 'counter' ? instrument.name.replace(/_total$/, '') : instrument.name;
+  const values = () => (open ? instrument.samples().map(withFloatBound) : instrument.samples());
+  return { name, get: async () => ({ name, help, type, values: values() }) };
+}
+
+function withFloatBound(sample: Sample): Sample {
+  const { le } = sample.labels;
+  return typeof le === 'number' && Number.isInteger(le) ? { ...sample, labels: { le: le.toFixed(1) } } : sample;
 }

@@ -7,56 +7,88 @@ export interface Sample {
   value: number;
 }
 
-/** What prom-client's registry asks of a metric. */
+/** A label and what it can say: a closed list, or in words which values there are. */
+export interface Label {
+  readonly name: string;
+  readonly values: readonly string[] | string;
+}
+
+/** What prom-client's registry asks of a metric, and what its documentation needs. A unit is the name's last word. */
 export interface Instrument {
   readonly name: string;
   readonly help: string;
   readonly type: 'counter' | 'gauge' | 'histogram';
+  readonly labels: readonly Label[];
   /** All samples now. */
   samples(): Sample[];
 }
 
-/** A count per value of its labels. The number of series is bounded: what is beyond is counted as `other`. */
+/**
+ * A count for each combination of its labels' values, of which there are two at most. The number of series is bounded:
+ * what a closed list does not know, and what is beyond the bound, is counted as `other`.
+ */
 export class Counter implements Instrument {
   readonly type = 'counter';
   readonly name: string;
   readonly help: string;
-  readonly #labelNames: readonly string[];
+  readonly labels: readonly Label[];
   readonly #seriesMax: number;
-  readonly #series = new Map<string, { labels: Record<string, string>; value: number }>();
+  readonly #closed: readonly (ReadonlySet<string> | undefined)[];
+  /** By the first label's value, then the second's. */
+  readonly #series = new Map<string, Map<string, { value: number }>>();
+  #count = 0;
 
-  constructor(name: string, help: string, labelNames: readonly string[] = [], seriesMax = 64) {
+  /** Series of a single closed label, or of none, are there from the start: a rate needs a zero to begin with. */
+  constructor(name: string, help: string, labels: readonly Label[] = [], seriesMax = 64) {
     this.name = name;
     this.help = help;
-    this.#labelNames = labelNames;
+    this.labels = labels;
     this.#seriesMax = seriesMax;
-    if (labelNames.length === 0) this.add(0);
+    this.#closed = labels.map(({ values }) => (typeof values === 'string' ? undefined : new Set(values)));
+    if (labels.length === 0) this.add(0);
+    else if (labels.length === 1) for (const value of this.#closed[0] ?? []) this.add(0, value);
   }
 
-  /** Adds to the series of these label values, in the order of the label names. */
+  /** Adds to the series of these label values, in the order of the labels. */
   add(amount: number, first = '', second = ''): void {
-    const key = second === '' ? first : `${first}\u0000${second}`;
-    let series = this.#series.get(key);
-    if (!series) {
-      if (this.#series.size >= this.#seriesMax && first !== 'other')
-        return this.add(amount, 'other', second && 'other');
-      const values = [first, second];
-      const labels = Object.fromEntries(this.#labelNames.map((name, i) => [name, values[i] as string]));
-      series = { labels, value: 0 };
-      this.#series.set(key, series);
-    }
+    const series = this.#series.get(first)?.get(second) ?? this.#open(first, second);
     series.value += amount;
   }
 
   /** The sum over all series. */
   total(): number {
-    let sum = 0;
-    for (const series of this.#series.values()) sum += series.value;
-    return sum;
+    return this.samples().reduce((sum, { value }) => sum + value, 0);
   }
 
   samples(): Sample[] {
-    return [...this.#series.values()].map(({ labels, value }) => ({ labels, value }));
+    const samples: Sample[] = [];
+    for (const [first, seconds] of this.#series) {
+      for (const [second, { value }] of seconds) {
+        const values = [first, second];
+        const labels = Object.fromEntries(this.labels.map(({ name }, i) => [name, values[i] as string]));
+        samples.push({ labels, value });
+      }
+    }
+    return samples;
+  }
+
+  #open(first: string, second: string): { value: number } {
+    const full = this.#count >= this.#seriesMax;
+    const known = (value: string, at: number) =>
+      this.labels.length <= at || (!full && (this.#closed[at]?.has(value) ?? true)) ? value : 'other';
+    const [one, two] = [known(first, 0), known(second, 1)];
+    let seconds = this.#series.get(one);
+    if (!seconds) {
+      seconds = new Map();
+      this.#series.set(one, seconds);
+    }
+    let series = seconds.get(two);
+    if (!series) {
+      series = { value: 0 };
+      seconds.set(two, series);
+      this.#count++;
+    }
+    return series;
   }
 }
 
@@ -65,6 +97,7 @@ export class Gauge implements Instrument {
   readonly type: 'gauge' | 'counter';
   readonly name: string;
   readonly help: string;
+  readonly labels = [];
   readonly #read: () => number;
 
   constructor(name: string, help: string, read: () => number, type: 'gauge' | 'counter' = 'gauge') {
@@ -84,6 +117,7 @@ export class Histogram implements Instrument {
   readonly type = 'histogram';
   readonly name: string;
   readonly help: string;
+  readonly labels = [];
   readonly #bounds: Float64Array;
   readonly #counts: Float64Array;
   #sum = 0;
@@ -101,6 +135,11 @@ export class Histogram implements Instrument {
     while (at < bounds.length && value > (bounds[at] as number)) at++;
     this.#counts[at] = (this.#counts[at] as number) + 1;
     this.#sum += value;
+  }
+
+  /** Upper bounds of its buckets; one more reaches to infinity. */
+  get bounds(): readonly number[] {
+    return [...this.#bounds];
   }
 
   samples(): Sample[] {
