@@ -1,4 +1,11 @@
-import { InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
+import {
+  type CompanionOptions,
+  companionOptionSpecs,
+  environmentName,
+  OptionsError,
+  resolveCompanionOptions,
+} from '../policy/companion-options.ts';
 import { parseWhole, UnitError } from '../policy/units.ts';
 
 /** Turns a parser's complaint into one that commander prints beside the option. */
@@ -7,7 +14,7 @@ export function argument<T>(parse: (text: string) => T): (text: string) => T {
     try {
       return parse(text);
     } catch (error) {
-      if (error instanceof UnitError) throw new InvalidArgumentError(error.message);
+      if (error instanceof UnitError) throw new InvalidArgumentError(`${error.message}.`);
       throw error;
     }
   };
@@ -15,3 +22,48 @@ export function argument<T>(parse: (text: string) => T): (text: string) => T {
 
 /** A port; 0 picks a free one. */
 export const portArgument = argument((text) => parseWhole(text, 0, 65_535));
+
+/**
+ * Adds the companion's options, or those with these flags. Help shows values, default and variable of each.
+ *
+ * @param otherwise defaults of the command's own, by flag name without dashes
+ */
+export function addCompanionOptions(
+  command: Command,
+  otherwise: Readonly<Record<string, string>> = {},
+  flags?: readonly string[],
+): void {
+  for (const { flag, kind, description, fallback } of companionOptionSpecs) {
+    if (flags && !flags.includes(flag)) continue;
+    const known = otherwise[flag] ?? (typeof fallback === 'object' ? fallback.follows : fallback);
+    const need = known === undefined ? 'required' : `default: ${known || 'none'}`;
+    command.option(
+      `--${flag} <${kind.placeholder}>`,
+      `${description} (${kind.accepts}; ${need}; ${environmentName(flag)})`,
+    );
+  }
+}
+
+/**
+ * The companion's options from a command's flags, the environment and what the command gives where neither says
+ * anything. Where they are wrong the command ends with status 2 and says all that is.
+ *
+ * @param otherwise values by flag name without dashes
+ */
+export function companionOptions(command: Command, otherwise: Readonly<Record<string, string>> = {}): CompanionOptions {
+  const flags: Record<string, string> = {};
+  const environment = { ...process.env };
+  for (const { flag } of companionOptionSpecs) {
+    // Commander names flags in camel case.
+    const value = command.getOptionValue(flag.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase()));
+    if (typeof value === 'string') flags[flag] = value;
+    environment[environmentName(flag)] ||= otherwise[flag];
+  }
+  try {
+    return resolveCompanionOptions(flags, environment);
+  } catch (error) {
+    if (!(error instanceof OptionsError)) throw error;
+    const problems = error.problems.map((problem) => `  ${problem}`).join('\n');
+    command.error(`error (${error.code}):\n${problems}`, { exitCode: 2 });
+  }
+}

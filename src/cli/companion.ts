@@ -1,47 +1,27 @@
-import { Command, InvalidArgumentError } from 'commander';
+import { Command } from 'commander';
 import { Companion } from '../companion/companion.ts';
 import { boundYoungGeneration } from '../companion/young-generation.ts';
-import {
-  type CompanionOptions,
-  companionOptionSpecs,
-  environmentName,
-  OptionsError,
-  resolveCompanionOptions,
-} from '../policy/companion-options.ts';
-import { createLog } from '../telemetry/log.ts';
+import { type CompanionOptions, shownOptions, unknownVariables } from '../policy/companion-options.ts';
+import { createLog, type Log } from '../telemetry/log.ts';
+import { addCompanionOptions, companionOptions } from './arguments.ts';
 
 /** `paceline companion`: batches requests in front of one model server. */
 export function companionCommand(): Command {
-  const command = new Command('companion').description('batch requests in front of a model server, to meet an SLO');
-  for (const each of companionOptionSpecs) {
-    const fallback =
-      each.fallback === undefined ? '' : each.fallback === '' ? ', default none' : `, default ${each.fallback}`;
-    command.option(
-      `--${each.flag} <${each.placeholder}>`,
-      `${each.description} (${environmentName(each.flag)}${fallback})`,
-    );
-  }
-  return command.action((flags: Record<string, string>) => runCompanion(read(flags, command)));
-}
-
-/** Commander names flags in camel case; the options are known by their flags. */
-function read(flags: Record<string, string>, command: Command): CompanionOptions {
-  const byFlag: Record<string, string | undefined> = {};
-  for (const { flag } of companionOptionSpecs) {
-    byFlag[flag] = flags[flag.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase())];
-  }
-  try {
-    return resolveCompanionOptions(byFlag, process.env);
-  } catch (error) {
-    if (error instanceof OptionsError)
-      command.error(`error (${error.code}):\n${error.problems.join('\n')}`, { exitCode: 2 });
-    throw new InvalidArgumentError(String(error));
-  }
+  const command = new Command('companion')
+    .description('batch requests in front of a model server, to meet an SLO')
+    .option('--dry-run', 'print the configuration that these flags and variables give, and exit');
+  addCompanionOptions(command);
+  return command.action(async ({ dryRun }: { dryRun?: boolean }) => {
+    const options = companionOptions(command);
+    if (dryRun) console.log(JSON.stringify(shownOptions(options), null, 2));
+    else await runCompanion(options);
+  });
 }
 
 async function runCompanion(options: CompanionOptions): Promise<void> {
   boundYoungGeneration();
   const log = createLog(options.logLevel);
+  warnOfUnknownVariables(log);
   const companion = new Companion(options, { log });
   let ports: { port: number; adminPort: number };
   try {
@@ -52,14 +32,23 @@ async function runCompanion(options: CompanionOptions): Promise<void> {
   }
   log.info({ ...ports, upstream: options.upstream.origin, sloMs: options.sloMs }, 'the companion is ready');
   let stopping = false;
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.on(signal, async () => {
-      if (stopping) return;
-      stopping = true;
-      log.info({ signal }, 'draining');
-      const clean = await companion.drain();
-      log.info({ clean }, clean ? 'drained' : 'the drain timeout passed before all was answered');
-      process.exit(clean ? 0 : 1);
-    });
+  const stop = async (event: string) => {
+    if (stopping) return;
+    stopping = true;
+    log.info({ event }, 'draining');
+    const clean = await companion.drain();
+    log.info({ clean }, clean ? 'drained' : 'the drain timeout passed before all was answered');
+    process.exit(clean ? 0 : 1);
+  };
+  // A parent that started it and is gone disconnects: nobody else would stop it.
+  for (const event of ['SIGTERM', 'SIGINT', 'disconnect'] as const) process.on(event, () => void stop(event));
+}
+
+function warnOfUnknownVariables(log: Log): void {
+  for (const { name, meant } of unknownVariables(process.env)) {
+    log.warn(
+      { code: 'PL_CONFIG_UNKNOWN', variable: name },
+      `${name} is no option and is ignored${meant === undefined ? '' : `: did you mean ${meant}?`}`,
+    );
   }
 }

@@ -1,22 +1,11 @@
 #!/usr/bin/env node
-import { Command } from 'commander';
-import { baselineCommand } from './baseline.ts';
-import { companionCommand } from './companion.ts';
-import { demoCommand } from './demo.ts';
-import { digitsCommand } from './digits.ts';
-import { simulateCommand } from './simulate.ts';
-import { startCommand } from './start.ts';
-import { variantsCommand } from './variants.ts';
+import { program } from './program.ts';
 
-const program = new Command('paceline')
-  .description(
-    'Keeps a latency promise for model serving on KServe and Knative, at the lowest cost the promise allows.',
-  )
-  .addCommand(startCommand())
-  .addCommand(demoCommand())
-  .addCommand(companionCommand())
-  .addCommand(simulateCommand())
-  .addCommand(digitsCommand())
-  .addCommand(variantsCommand())
-  .addCommand(baselineCommand());
-await program.parseAsync();
+// What goes wrong in a command is a sentence for people.
+try {
+  await program().parseAsync();
+} catch (error) {
+  const shown = error instanceof Error ? error.message : String(error);
+  console.error(`error: ${shown}`);
+  process.exit(1);
+}

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { BatchingDomain, DomainSettings } from '../kernels/batching.ts';
 import { createBatchingDomain } from '../kernels/batching-domain.ts';
 import { Reason, reasonLabel } from '../kernels/reasons.ts';
-import type { CompanionOptions } from '../policy/companion-options.ts';
+import { type CompanionOptions, shownOptions } from '../policy/companion-options.ts';
 import { createProtocols } from '../protocol/json-protocol.ts';
 import { recognise } from '../protocol/recognise.ts';
 import { CompanionMetrics } from '../telemetry/companion-metrics.ts';
@@ -101,7 +101,7 @@ export class Companion {
       metrics: (accept) => this.metrics.render(accept),
       ready: () => this.#ready(),
       signals: () => signalsOf(this.scheduler, this.metrics, this.#lag.peakMs),
-      config: () => ({ ...options, upstream: options.upstream.origin }),
+      config: () => shownOptions(options),
     });
   }
 

@@ -38,8 +38,10 @@ export class Baseline {
     );
   }
 
+  /** @throws when the port is taken. */
   listen(port: number, host: string): Promise<number> {
-    return new Promise((resolve) => {
+    return new Promise((resolve, reject) => {
+      this.#server.once('error', reject);
       this.#server.listen(port, host, () => resolve((this.#server.address() as AddressInfo).port));
     });
   }

@@ -1,4 +1,6 @@
-import { parseDuration, parsePatience, parsePercentile, parseSize, parseWhole, UnitError } from './units.ts';
+import { nearest } from './nearest.ts';
+import * as kinds from './option-kinds.ts';
+import { UnitError } from './units.ts';
 
 /** What a companion is told. Times in ms, sizes in bytes. */
 export interface CompanionOptions {
@@ -28,14 +30,16 @@ export interface CompanionOptions {
 /** One option: its flag, its meaning, how it is read and what it is when nobody says. */
 export interface OptionSpec {
   readonly key: keyof CompanionOptions;
+  /** Without dashes. */
   readonly flag: string;
-  readonly placeholder: string;
+  readonly kind: kinds.OptionKind;
   readonly description: string;
-  /** What a user would write; undefined where the option is required or follows from another one. */
-  readonly fallback?: string;
-  readonly required?: boolean;
-  readonly parse: (text: string) => unknown;
+  /** What a user would write, or in words what it follows from; undefined where the option is required. */
+  readonly fallback?: string | { readonly follows: string };
 }
+
+/** Names and values of environment variables. */
+export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Every complaint about a companion's options at once. */
 export class OptionsError extends Error {
@@ -50,99 +54,154 @@ export class OptionsError extends Error {
 
 /** All options of `paceline companion`, in the order of its help. */
 export const companionOptionSpecs: readonly OptionSpec[] = [
-  spec('upstream', 'url', 'the model server, such as http://127.0.0.1:8081', undefined, parseUpstream, true),
-  spec(
-    'slo',
-    'duration',
-    'latency objective of one request, such as 200ms',
-    undefined,
-    positiveDuration,
-    true,
-    'sloMs',
-  ),
-  spec('port', 'port', 'where requests arrive (HTTP/1.1 and h2c); 0 picks a free one', '9081', port),
-  spec('host', 'address', 'address to listen on', '0.0.0.0', (text) => text),
-  spec('admin-port', 'port', 'where metrics, health and signals are served', '9082', port),
-  spec(
-    'slo-percentile',
-    'percent',
-    'share of requests that must meet the SLO',
-    '99',
-    parsePercentile,
-    false,
-    'sloQuantile',
-  ),
-  spec(
-    'patience',
-    'share',
-    '0 dispatches at once, 1 uses all slack to save model time, auto decides',
-    'auto',
-    parsePatience,
-  ),
-  spec('max-batch-size', 'items', 'upper bound of a batch; the useful size is learned', '64', (text) =>
-    parseWhole(text, 1, 1024),
-  ),
-  spec(
-    'late',
-    'rule',
-    'what becomes of requests that cannot meet the SLO: defer or shed',
-    'defer',
-    oneOf('defer', 'shed'),
-  ),
-  spec(
-    'late-timeout',
-    'duration',
-    'when a request is answered 504 (default: 5 x SLO)',
-    undefined,
-    positiveDuration,
-    false,
-    'lateTimeoutMs',
-  ),
-  spec('max-waiting', 'requests', 'requests that may wait', '2000', (text) => parseWhole(text, 1, 100_000)),
-  spec('max-waiting-bytes', 'size', 'bytes of bodies that may wait', '64MB', (text) => parseSize(text, 65_536)),
-  spec('max-in-flight', 'batches', 'upper bound of batches in flight; the useful number is learned', '64', (text) =>
-    parseWhole(text, 1, 256),
-  ),
-  spec('mode', 'mode', 'act, or off: pass everything through untouched', 'act', oneOf('act', 'off')),
-  spec(
-    'trust-headers',
-    'bool',
-    'accept hints that raise priority, lengthen deadlines or name tenants',
-    'false',
-    parseBoolean,
-  ),
-  spec('share-across-headers', 'names', 'batch across these request headers, comma-separated', '', parseNames),
-  spec('readiness-path', 'path', 'what /readyz asks the model', '/v2/health/ready', parsePath),
-  spec(
-    'body-timeout',
-    'duration',
-    'how long the body of a request to be batched may take',
-    '30s',
-    positiveDuration,
-    false,
-    'bodyTimeoutMs',
-  ),
-  spec(
-    'drain-timeout',
-    'duration',
-    'how long SIGTERM waits for what was accepted',
-    '30s',
-    positiveDuration,
-    false,
-    'drainTimeoutMs',
-  ),
-  spec(
-    'log-level',
-    'level',
-    'debug, info, warn, error or silent',
-    'info',
-    oneOf('debug', 'info', 'warn', 'error', 'silent'),
-  ),
+  {
+    key: 'upstream',
+    flag: 'upstream',
+    kind: kinds.upstream,
+    description: 'the model server, such as http://127.0.0.1:8081',
+  },
+  { key: 'sloMs', flag: 'slo', kind: kinds.duration, description: 'latency objective of one request, such as 200ms' },
+  {
+    key: 'port',
+    flag: 'port',
+    kind: kinds.port,
+    description: 'where requests arrive (HTTP/1.1 and h2c); 0 picks a free one',
+    fallback: '9081',
+  },
+  { key: 'host', flag: 'host', kind: kinds.address, description: 'address to listen on', fallback: '0.0.0.0' },
+  {
+    key: 'adminPort',
+    flag: 'admin-port',
+    kind: kinds.port,
+    description: 'where metrics, health and signals are served; 0 picks a free one',
+    fallback: '9082',
+  },
+  {
+    key: 'sloQuantile',
+    flag: 'slo-percentile',
+    kind: kinds.percentile,
+    description: 'share of requests that must meet the SLO',
+    fallback: '99',
+  },
+  {
+    key: 'patience',
+    flag: 'patience',
+    kind: kinds.patience,
+    description: '0 dispatches at once, 1 uses all slack to save model time, auto decides',
+    fallback: 'auto',
+  },
+  {
+    key: 'maxBatchSize',
+    flag: 'max-batch-size',
+    kind: kinds.whole('items', 1, 1024),
+    description: 'upper bound of a batch; the useful size is learned',
+    fallback: '64',
+  },
+  {
+    key: 'late',
+    flag: 'late',
+    kind: kinds.oneOf('rule', 'defer', 'shed'),
+    description: 'what becomes of requests that cannot meet the SLO: answered in spare room, or refused at once',
+    fallback: 'defer',
+  },
+  {
+    key: 'lateTimeoutMs',
+    flag: 'late-timeout',
+    kind: kinds.duration,
+    description: 'when a request that has no answer yet gets 504',
+    fallback: { follows: '5 x SLO' },
+  },
+  {
+    key: 'maxWaiting',
+    flag: 'max-waiting',
+    kind: kinds.whole('requests', 1, 100_000),
+    description: 'requests that may wait; more get 503',
+    fallback: '2000',
+  },
+  {
+    key: 'maxWaitingBytes',
+    flag: 'max-waiting-bytes',
+    kind: kinds.size(65_536),
+    description: 'bytes of bodies that may be held; more get 503',
+    fallback: '64MB',
+  },
+  {
+    key: 'maxInFlight',
+    flag: 'max-in-flight',
+    kind: kinds.whole('batches', 1, 256),
+    description: 'upper bound of batches at the model; the useful number is learned',
+    fallback: '64',
+  },
+  {
+    key: 'mode',
+    flag: 'mode',
+    kind: kinds.oneOf('mode', 'act', 'off'),
+    description: 'act, or off: pass everything through untouched',
+    fallback: 'act',
+  },
+  {
+    key: 'trustHeaders',
+    flag: 'trust-headers',
+    kind: kinds.yesOrNo,
+    description: 'accept hints that raise priority, lengthen deadlines or name tenants',
+    fallback: 'false',
+  },
+  {
+    key: 'shareAcrossHeaders',
+    flag: 'share-across-headers',
+    kind: kinds.headerNames,
+    description: 'batch across these request headers, such as authorization,cookie',
+    fallback: '',
+  },
+  {
+    key: 'readinessPath',
+    flag: 'readiness-path',
+    kind: kinds.path,
+    description: 'what /readyz asks the model',
+    fallback: '/v2/health/ready',
+  },
+  {
+    key: 'bodyTimeoutMs',
+    flag: 'body-timeout',
+    kind: kinds.duration,
+    description: 'how long the body of a request to be batched may take',
+    fallback: '30s',
+  },
+  {
+    key: 'drainTimeoutMs',
+    flag: 'drain-timeout',
+    kind: kinds.duration,
+    description: 'how long SIGTERM waits for what was accepted',
+    fallback: '30s',
+  },
+  {
+    key: 'logLevel',
+    flag: 'log-level',
+    kind: kinds.oneOf('level', 'debug', 'info', 'warn', 'error', 'silent'),
+    description: 'least severe log lines that are written',
+    fallback: 'info',
+  },
 ];
+
+const prefix = 'PACELINE_';
 
 /** The environment variable that stands in for a flag: `--max-waiting` is `PACELINE_MAX_WAITING`. */
 export function environmentName(flag: string): string {
-  return `PACELINE_${flag.replace(/-/g, '_').toUpperCase()}`;
+  return prefix + flag.replace(/-/g, '_').toUpperCase();
+}
+
+/**
+ * Variables that look like options but are none, with the option that was probably meant: a mistyped variable would
+ * otherwise be ignored in silence.
+ */
+export function unknownVariables(environment: Environment): { name: string; meant: string | undefined }[] {
+  const known = companionOptionSpecs.map(({ flag }) => environmentName(flag).slice(prefix.length));
+  return Object.entries(environment)
+    .filter(([name, value]) => name.startsWith(prefix) && !isServiceLink(name, value))
+    .map(([name]) => name.slice(prefix.length))
+    .filter((name) => !known.includes(name))
+    .map((name) => ({ name: prefix + name, near: nearest(name, known) }))
+    .map(({ name, near }) => ({ name, meant: near && prefix + near }));
 }
 
 /**
@@ -151,24 +210,21 @@ export function environmentName(flag: string): string {
  * @param flags by flag name without dashes, such as `{ 'max-waiting': '100' }`
  * @throws {OptionsError} naming every option that is missing or wrong, and what would be right.
  */
-export function resolveCompanionOptions(
-  flags: Readonly<Record<string, string | undefined>>,
-  environment: Readonly<Record<string, string | undefined>>,
-): CompanionOptions {
+export function resolveCompanionOptions(flags: Environment, environment: Environment): CompanionOptions {
   const problems: string[] = [];
   const values: Record<string, unknown> = {};
-  for (const each of companionOptionSpecs) {
-    const name = environmentName(each.flag);
-    const text = flags[each.flag] ?? (environment[name] || undefined) ?? each.fallback;
-    if (text === undefined) {
-      if (each.required) problems.push(`--${each.flag} (or ${name}) is required: ${each.description}`);
-      continue;
-    }
+  for (const { key, flag, kind, description, fallback } of companionOptionSpecs) {
+    const name = environmentName(flag);
+    const variable = isServiceLink(name, environment[name]) ? undefined : environment[name] || undefined;
+    const text = flags[flag] ?? variable ?? fallback;
+    const source = flags[flag] === undefined ? name : `--${flag}`;
+    if (text === undefined) problems.push(`--${flag} (or ${name}) is required: ${description}`);
+    if (typeof text !== 'string') continue;
     try {
-      values[each.key] = each.parse(text);
+      values[key] = kind.parse(text);
     } catch (error) {
       if (!(error instanceof UnitError)) throw error;
-      problems.push(`--${each.flag} (or ${name}): ${error.message}`);
+      problems.push(`${source}: ${error.message}`);
     }
   }
   if (problems.length === 0) problems.push(...checkTogether(values));
@@ -176,70 +232,31 @@ export function resolveCompanionOptions(
   return { ...values, lateTimeoutMs: values.lateTimeoutMs ?? 5 * (values.sloMs as number) } as CompanionOptions;
 }
 
+/**
+ * Whether Kubernetes set this variable: where a Service is named `paceline`, each pod of its namespace gets
+ * `PACELINE_PORT=tcp://...`, which is not our `--port`.
+ */
+function isServiceLink(name: string, value: string | undefined): boolean {
+  return (
+    /_SERVICE_(?:HOST|PORT)(?:_|$)|_PORT_\d+_(?:TCP|UDP|SCTP)(?:_|$)/.test(name) ||
+    (name.endsWith('_PORT') && /^(?:tcp|udp|sctp):\/\//.test(value ?? ''))
+  );
+}
+
 function checkTogether(values: Record<string, unknown>): string[] {
   const problems: string[] = [];
   if (values.lateTimeoutMs !== undefined && (values.lateTimeoutMs as number) < (values.sloMs as number)) {
-    problems.push('--late-timeout is shorter than --slo: no request could be late and still be answered');
+    problems.push(
+      '--late-timeout is shorter than --slo, so that no request could be late and still be answered: make it longer',
+    );
   }
-  if (values.port !== 0 && values.port === values.adminPort) problems.push('--port and --admin-port are the same');
+  if (values.port !== 0 && values.port === values.adminPort) {
+    problems.push('--port and --admin-port are the same: give one of them another number, or 0 for a free one');
+  }
   return problems;
 }
 
-function spec(
-  flag: string,
-  placeholder: string,
-  description: string,
-  fallback: string | undefined,
-  parse: (text: string) => unknown,
-  required = false,
-  key = flag.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase()),
-): OptionSpec {
-  const known = { key: key as keyof CompanionOptions, flag, placeholder, description, required, parse };
-  return fallback === undefined ? known : { ...known, fallback };
-}
-
-function positiveDuration(text: string): number {
-  return parseDuration(text);
-}
-
-function port(text: string): number {
-  return parseWhole(text, 0, 65_535);
-}
-
-function parseBoolean(text: string): boolean {
-  return oneOf('true', 'false')(text) === 'true';
-}
-
-function oneOf(...words: string[]): (text: string) => string {
-  return (text) => {
-    if (!words.includes(text)) throw new UnitError(`"${text}" is not one of: ${words.join(', ')}`);
-    return text;
-  };
-}
-
-function parseUpstream(text: string): URL {
-  if (!URL.canParse(text)) throw new UnitError(`"${text}" is not a URL such as http://127.0.0.1:8081`);
-  const url = new URL(text);
-  if (url.protocol !== 'http:')
-    throw new UnitError(`"${text}" is not an http:// URL: the companion speaks plain HTTP to the model beside it`);
-  if (url.pathname !== '/' || url.search || url.hash || url.username) {
-    throw new UnitError(`"${text}" has more than host and port: paths are forwarded as they arrive`);
-  }
-  return url;
-}
-
-function parseNames(text: string): string[] {
-  const names = text
-    .split(',')
-    .map((name) => name.trim().toLowerCase())
-    .filter((name) => name !== '');
-  for (const name of names) {
-    if (!/^[a-z0-9!#$%&'*+.^_`|~-]+$/.test(name)) throw new UnitError(`"${name}" is not a header name`);
-  }
-  return names;
-}
-
-function parsePath(text: string): string {
-  if (!/^\/[\x21-\x7e]*$/.test(text)) throw new UnitError(`"${text}" is not a path that begins with /`);
-  return text;
+/** The options as they are shown to people, on /config and by `--dry-run`. None of them is a secret. */
+export function shownOptions(options: CompanionOptions): object {
+  return { ...options, upstream: options.upstream.origin };
 }

@@ -1,5 +1,11 @@
 import * as assert from 'uvu/assert';
-import { OptionsError, resolveCompanionOptions } from '../../src/policy/companion-options.ts';
+import {
+  companionOptionSpecs,
+  environmentName,
+  OptionsError,
+  resolveCompanionOptions,
+  unknownVariables,
+} from '../../src/policy/companion-options.ts';
 import { suite } from '../support/suite.ts';
 
 const needed = { slo: '200ms', upstream: 'http://127.0.0.1:8081' };
@@ -27,6 +33,65 @@ suite('companion options', (test) => {
     for (const upstream of ['8081', 'https://x', 'http://x/path', 'http://u:p@x', 'ftp://x', 'http://x?q']) {
       assert.throws(() => resolveCompanionOptions({ ...needed, upstream }, {}), /--upstream/, upstream);
     }
+  });
+
+  test('every kind refuses what is not one', () => {
+    for (const [flag, text, message] of [
+      ['slo', '0ms', /write it as 200ms/],
+      ['port', '65536', /from 0 to 65535/],
+      ['host', 'two words', /such as 0\.0\.0\.0/],
+      ['slo-percentile', '0.99', /such as 99/],
+      ['patience', '-1', /write auto/],
+      ['max-batch-size', '0', /from 1 to 1024/],
+      ['late', 'Defer', /one of: defer, shed/],
+      ['late-timeout', '1', /write it as 200ms/],
+      ['max-waiting', '1e3', /from 1 to 100000/],
+      ['max-waiting-bytes', '1KB', /from 65536/],
+      ['max-in-flight', '257', /from 1 to 256/],
+      ['mode', 'advise', /one of: act, off/],
+      ['trust-headers', 'yes', /one of: true, false/],
+      ['share-across-headers', 'a b', /not a header name/],
+      ['readiness-path', 'v2/health', /begins with \//],
+      ['body-timeout', 'soon', /write it as 200ms/],
+      ['drain-timeout', '2h', /write it as 200ms/],
+      ['log-level', 'loud', /one of: debug/],
+    ] as const) {
+      assert.throws(() => resolveCompanionOptions({ ...needed, [flag]: text }, {}), message, `--${flag} ${text}`);
+    }
+  });
+
+  test('what Kubernetes says of a Service named paceline is not taken for an option', () => {
+    const links = {
+      PACELINE_PORT: 'tcp://10.0.0.7:9081',
+      PACELINE_ADMIN_PORT: 'tcp://10.0.0.8:9082',
+      PACELINE_SERVICE_HOST: '10.0.0.7',
+      PACELINE_SERVICE_PORT: '9081',
+      PACELINE_SERVICE_PORT_HTTP: '9081',
+      PACELINE_PORT_9081_TCP: 'tcp://10.0.0.7:9081',
+      PACELINE_PORT_9081_TCP_ADDR: '10.0.0.7',
+      PACELINE_CONTROLLER_PORT: 'tcp://10.0.0.9:443',
+    };
+    const options = resolveCompanionOptions(needed, links);
+    assert.is(options.port, 9081);
+    assert.is(options.adminPort, 9082);
+    assert.equal(unknownVariables(links), []);
+    assert.throws(() => resolveCompanionOptions(needed, { PACELINE_PORT: 'http' }), /PACELINE_PORT: "http"/);
+    assert.throws(() => resolveCompanionOptions({ slo: '1s' }, { PACELINE_UPSTREAM: 'tcp://x:1' }), /not an http/);
+  });
+
+  test('a mistyped variable is named with the one that was meant', () => {
+    assert.equal(unknownVariables({ PACELINE_MAXWAITING: '3', PACELINE_SLO: '1s', OTHER: 'x', PACELINE_COLOUR: '1' }), [
+      { name: 'PACELINE_MAXWAITING', meant: 'PACELINE_MAX_WAITING' },
+      { name: 'PACELINE_COLOUR', meant: undefined },
+    ]);
+  });
+
+  test('every default is a value that its option accepts, and every flag has a variable of its own', () => {
+    for (const { flag, kind, fallback } of companionOptionSpecs) {
+      if (typeof fallback === 'string') assert.not.throws(() => kind.parse(fallback), flag);
+    }
+    assert.is(new Set(companionOptionSpecs.map(({ flag }) => environmentName(flag))).size, companionOptionSpecs.length);
+    assert.is(environmentName('max-waiting'), 'PACELINE_MAX_WAITING');
   });
 
   test('options that contradict each other are refused', () => {

@@ -1,0 +1,45 @@
+import { Command } from 'commander';
+import manifest from '../../package.json' with { type: 'json' };
+import { baselineCommand } from './baseline.ts';
+import { companionCommand } from './companion.ts';
+import { completionCommand } from './completion.ts';
+import { demoCommand } from './demo.ts';
+import { digitsCommand } from './digits.ts';
+import { simulateCommand } from './simulate.ts';
+import { startCommand } from './start.ts';
+import { variantsCommand } from './variants.ts';
+
+/** The whole command line: its help is the map of the product. */
+export function program(): Command {
+  const root = new Command('paceline')
+    .description(
+      'Keeps a latency promise for model serving on KServe and Knative, at the lowest cost the promise allows.',
+    )
+    .version(manifest.version)
+    .showSuggestionAfterError()
+    .showHelpAfterError('(--help lists what there is)');
+  root.commandsGroup('Try it:').addCommand(startCommand()).addCommand(demoCommand()).addCommand(simulateCommand());
+  root.commandsGroup('Put it in front of your model:').addCommand(companionCommand());
+  root
+    .commandsGroup('The parts of the demonstration:')
+    .addCommand(digitsCommand())
+    .addCommand(variantsCommand())
+    .addCommand(baselineCommand());
+  root
+    .commandsGroup('Your shell:')
+    .addCommand(completionCommand(root))
+    .helpCommand('help [command]', 'display help for command');
+  for (const command of root.commands) command.copyInheritedSettings(root);
+  return root.addHelpText(
+    'after',
+    `
+Examples:
+  paceline start                                                       a real model within 200 ms, to try with curl
+  paceline companion --upstream http://127.0.0.1:8081 --slo 200ms      the same for a model of yours
+  paceline companion --upstream http://127.0.0.1:8081 --slo 200ms --dry-run
+  paceline simulate --slo 100ms --load 50,90,130                       what the same decisions do in virtual time
+
+Every option of the companion can be given as a variable too: --max-waiting is PACELINE_MAX_WAITING.
+docs/configuration.md, docs/errors.md, docs/metrics.md and docs/reasons.md say more.`,
+  );
+}

@@ -1,0 +1,110 @@
+import { isIP } from 'node:net';
+import { parseDuration, parsePatience, parsePercentile, parseSize, parseWhole, UnitError } from './units.ts';
+
+/** How the text of an option is read, and which texts there are, in words for help and documents. */
+export interface OptionKind {
+  readonly placeholder: string;
+  /** Such as `1 to 1024`, or `defer, shed`. */
+  readonly accepts: string;
+  /** @throws {UnitError} that says what would be right. */
+  readonly parse: (text: string) => unknown;
+}
+
+/** A duration in ms. */
+export const duration: OptionKind = {
+  placeholder: 'duration',
+  accepts: '1ms to 1h; units us, ms, s, m, h',
+  parse: (text) => parseDuration(text),
+};
+
+/** A port; 0 picks a free one. */
+export const port = whole('port', 0, 65_535);
+
+export const patience: OptionKind = { placeholder: 'share', accepts: '0 to 1, or auto', parse: parsePatience };
+
+/** A percentile, as a share. */
+export const percentile: OptionKind = { placeholder: 'percent', accepts: '50 to 99.99', parse: parsePercentile };
+
+export const yesOrNo: OptionKind = {
+  ...oneOf('bool', 'true', 'false'),
+  parse: (text) => oneOf('bool', 'true', 'false').parse(text) === 'true',
+};
+
+/** Where to listen. */
+export const address: OptionKind = {
+  placeholder: 'address',
+  accepts: 'an IP address or a host name',
+  parse: (text) => {
+    if (isIP(text) || /^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?$/.test(text)) return text;
+    throw new UnitError(`"${text}" is not an address such as 0.0.0.0, ::1 or localhost`);
+  },
+};
+
+/** The origin of a model server. */
+export const upstream: OptionKind = {
+  placeholder: 'url',
+  accepts: 'http://HOST:PORT',
+  parse: (text) => {
+    if (!URL.canParse(text)) throw new UnitError(`"${text}" is not a URL such as http://127.0.0.1:8081`);
+    const url = new URL(text);
+    if (url.protocol !== 'http:') {
+      throw new UnitError(`"${text}" is not an http:// URL: the companion speaks plain HTTP to the model beside it`);
+    }
+    if (url.pathname !== '/' || url.search || url.hash || url.username) {
+      throw new UnitError(`"${text}" has more than host and port: paths are forwarded as they arrive`);
+    }
+    return url;
+  },
+};
+
+/** Names of HTTP headers, in lower case. */
+export const headerNames: OptionKind = {
+  placeholder: 'names',
+  accepts: 'header names, comma-separated',
+  parse: (text) => {
+    const names = text
+      .split(',')
+      .map((name) => name.trim().toLowerCase())
+      .filter((name) => name !== '');
+    for (const name of names) {
+      if (!/^[a-z0-9!#$%&'*+.^_`|~-]+$/.test(name)) throw new UnitError(`"${name}" is not a header name`);
+    }
+    return names;
+  },
+};
+
+/** A path on the model server. */
+export const path: OptionKind = {
+  placeholder: 'path',
+  accepts: 'a path that begins with /',
+  parse: (text) => {
+    if (!/^\/[\x21-\x7e]*$/.test(text)) throw new UnitError(`"${text}" is not a path that begins with /`);
+    return text;
+  },
+};
+
+/** A whole number from `low` to `high` of what the placeholder says. */
+export function whole(placeholder: string, low: number, high: number): OptionKind {
+  return { placeholder, accepts: `${low} to ${high}`, parse: (text) => parseWhole(text, low, high) };
+}
+
+/** A size in bytes, from `low` bytes. */
+export function size(low: number): OptionKind {
+  return {
+    placeholder: 'size',
+    accepts: `from ${low}B; units B, KB, MB, GB, KiB, MiB, GiB`,
+    parse: (text) => parseSize(text, low),
+  };
+}
+
+/** One of these words. */
+export function oneOf(placeholder: string, ...words: string[]): OptionKind {
+  return {
+    placeholder,
+    accepts: words.join(', '),
+    parse: (text) => {
+      if (!words.includes(text)) throw new UnitError(`"${text}" is not one of: ${words.join(', ')}`);
+      return text;
+    },
+  };
+}
