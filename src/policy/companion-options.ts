@@ -136,7 +136,7 @@ export const companionOptionSpecs: readonly OptionSpec[] = [
     key: 'mode',
     flag: 'mode',
     kind: kinds.oneOf('mode', 'act', 'off'),
-    description: 'act, or off: pass everything through untouched',
+    description: 'whether to act on decisions; off passes everything through untouched',
     fallback: 'act',
   },
   {

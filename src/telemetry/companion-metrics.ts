@@ -131,6 +131,7 @@ export class CompanionMetrics {
       ),
       new Gauge('process_resident_memory_bytes', 'Resident memory of the companion.', () => process.memoryUsage.rss()),
     ];
+    this.requests.add(0, 'answered', 'none');
     this.#exposition = new Exposition(this.instruments);
   }
 

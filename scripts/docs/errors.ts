@@ -1,0 +1,70 @@
+import { type ErrorCode, type ErrorSpec, errorSpecs } from '../../src/companion/errors.ts';
+import { code, sentence, table } from './markdown.ts';
+
+const statusNames: Record<number, string> = {
+  400: 'Bad Request',
+  408: 'Request Timeout',
+  431: 'Request Header Fields Too Large',
+  500: 'Internal Server Error',
+  502: 'Bad Gateway',
+  503: 'Service Unavailable',
+  504: 'Gateway Timeout',
+};
+
+/** Every code that a companion answers with, from src/companion/errors.ts. */
+export function errorsPage(): string {
+  const specs = Object.entries(errorSpecs) as [ErrorCode, ErrorSpec][];
+  const statuses = [...new Set(specs.map(([, { status }]) => status))].sort((one, other) => one - other);
+  return `# Errors
+
+What the companion itself answers has this body, with \`content-type: application/json\`:
+
+\`\`\`json
+${JSON.stringify({ error: errorSpecs.PL_QUEUE_FULL.message, code: 'PL_QUEUE_FULL' })}
+\`\`\`
+
+\`code\` never changes its meaning; \`error\` is for people and may say more than the table, such as where a body breaks.
+Whatever the model answers, errors too, reaches the caller as it is: a body without a \`PL_\` code is the model's. The
+metric \`paceline_requests_total\` counts them by \`reason\`: the code, or the kernel's own [reason](reasons.md) where the kernel
+refused. What is not HTTP, or has too many headers, is answered but not counted.
+
+${statuses.map((status) => section(status, specs)).join('\n\n')}
+
+## In the log and at the start
+
+${table(
+  ['code', 'meaning', 'what to do'],
+  [
+    [
+      'PL_CONFIG_VALUE',
+      'An option is missing or wrong. The command ends with status 2.',
+      'The message names it and what would be right.',
+    ],
+    [
+      'PL_CONFIG_UNKNOWN',
+      'A variable begins with `PACELINE_` and is no option; it is ignored.',
+      'Correct its name: the line says which one was probably meant.',
+    ],
+    ['PL_LISTEN', 'A port is taken or may not be used.', 'Choose another `--port` or `--admin-port`.'],
+    [
+      'PL_KERNEL_TRAP',
+      'The decision kernel failed. It was rebuilt and what waited was admitted again; after three failures in a minute requests pass through one by one for a minute.',
+      'Report it with the line.',
+    ],
+  ].map(([name = '', ...rest]) => [code(name), ...rest]),
+)}
+`;
+}
+
+function section(status: number, specs: readonly [ErrorCode, ErrorSpec][]): string {
+  const own = specs.filter(([, spec]) => spec.status === status);
+  const retries = own.some(([, { retryAfter }]) => retryAfter !== undefined);
+  const rows = own.map(([name, { message, help, retryAfter }]) => [
+    code(name),
+    sentence(message),
+    sentence(help),
+    ...(retries ? [retryAfter === undefined ? '' : `${retryAfter} s`] : []),
+  ]);
+  const head = ['code', 'meaning', 'what to do', ...(retries ? ['`Retry-After`'] : [])];
+  return `## ${status} ${statusNames[status]}\n\n${table(head, rows)}`;
+}

@@ -1,0 +1,14 @@
+import { configurationPage } from './configuration.ts';
+import { errorsPage } from './errors.ts';
+import { metricsPage } from './metrics.ts';
+import { reasonsPage } from './reasons.ts';
+
+const note = '<!-- Written by `npm run docs` from the source: change it there. -->\n\n';
+
+/** Generated pages by their place in the repository. */
+export const pages: Readonly<Record<string, () => string>> = {
+  'docs/configuration.md': () => note + configurationPage(),
+  'docs/errors.md': () => note + errorsPage(),
+  'docs/metrics.md': () => note + metricsPage(),
+  'docs/reasons.md': () => note + reasonsPage(),
+};
