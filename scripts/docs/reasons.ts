@@ -21,8 +21,8 @@ export function reasonsPage(): string {
   });
   return `# Reasons
 
-Each decision of the batching kernel has a reason. The labels below are those of the metrics; the number is what crosses
-the boundary of \`batching.wasm\`, and neither changes its meaning.
+Each decision of the batching kernel has a reason. The number is what crosses the boundary of \`batching.wasm\`.
+Neither the number nor the label changes its meaning.
 
 ## A batch was sent because
 
@@ -32,6 +32,9 @@ with them, count as \`none\`.
 ${table(['label', 'code', 'meaning'], rows('Dispatched because'))}
 
 ## A request waits because
+
+Waiting is not counted by reason, but shows: \`busy\` in \`paceline_queue_seconds\`, \`saving\` in \`paceline_wait_seconds\`,
+\`no-spare-room\` in \`paceline_late_waiting_requests\`.
 
 ${table(['label', 'code', 'meaning'], rows('Waits because'))}
 
