@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander';
 import { Baseline, type BaselineRule } from '../demo/baseline.ts';
+import { upstream as upstreamKind } from '../policy/option-kinds.ts';
 import { parseDuration, parseWhole } from '../policy/units.ts';
 import { argument, portArgument } from './arguments.ts';
 
@@ -15,7 +16,11 @@ interface BaselineOptions {
 export function baselineCommand(): Command {
   return new Command('baseline')
     .description('forward requests without batching, or batch them by a fixed timer, to compare with')
-    .requiredOption('--upstream <url>', 'the model server')
+    .requiredOption(
+      '--upstream <url>',
+      'the model server',
+      argument((text) => String(upstreamKind.parse(text))),
+    )
     .addOption(new Option('--rule <rule>', 'how to batch').choices(['none', 'fixed-timer']).default('fixed-timer'))
     .option('--port <port>', 'where to listen; 0 picks a free one', portArgument, 9091)
     .option(

@@ -1,4 +1,4 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { type ComparisonRow, compare, fixedTimer, ways } from '../demo/comparison.ts';
 import { variantNames } from '../digits/variants.ts';
 import { parseDuration, parseWhole } from '../policy/units.ts';
@@ -16,7 +16,9 @@ interface DemoOptions {
 export function demoCommand(): Command {
   return new Command('demo')
     .description('send real digits at a rising load through no batching, a fixed-timer batcher and Paceline')
-    .option('--model <name>', `one of ${Object.keys(variantNames).join(', ')}`, 'digits')
+    .addOption(
+      new Option('--model <name>', 'which variant of the model').choices(Object.keys(variantNames)).default('digits'),
+    )
     .option(
       '--slo <duration>',
       'latency objective of one request',
@@ -45,11 +47,6 @@ export function demoCommand(): Command {
 }
 
 async function runDemo(options: DemoOptions): Promise<void> {
-  if (!(options.model in variantNames)) {
-    console.error(`there is no model ${options.model}; there are ${Object.keys(variantNames).join(', ')}`);
-    process.exitCode = 2;
-    return;
-  }
   const rows: ComparisonRow[] = [];
   const plan = {
     model: options.model,

@@ -25,6 +25,9 @@ suite('paceline', (test) => {
       [['demo', '--load', '3'], /Did you mean --loads\?/],
       [['companion', '--slo'], /argument missing/],
       [['completion', 'fish'], /bash, zsh/],
+      [['demo', '--model', 'digits-huge'], /Allowed choices are digits-linear/],
+      [['demo', '--loads', '0'], /--loads.*from 1 to 300/],
+      [['baseline', '--upstream', '8081'], /--upstream.*such as http:\/\/127\.0\.0\.1:8081/],
     ] as const) {
       const { code, err, out } = run(args);
       assert.is(code, 1, args.join(' '));
