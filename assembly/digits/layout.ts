@@ -5,7 +5,7 @@ export const SIDE: i32 = 28;
 export const CLASSES: i32 = 10;
 export const BATCH_MAX: i32 = 64;
 /** Features of this many images at most are written out, for training. */
-export const FEATURES_BATCH_MAX: i32 = 16;
+export const FEATURES_BATCH_MAX: i32 = 64;
 export const MEDIUM_UNITS: i32 = 1024;
 export const LARGE_UNITS: i32 = 12288;
 export const FILTERS: i32 = 64;
@@ -30,7 +30,7 @@ export function featureCount(variant: i32): i32 {
  *   row       [784] f32                      weights of the unit at hand
  *   filters   [25][64] f32
  *   cells     [36][64] f32                   pooled responses of one image
- *   features  [16][features of the largest variant] f32
+ *   features  [64][features of the largest variant] f32
  *
  * All of it is allocated once, by `reserve`: a variant that is never asked for costs address space only.
  */
