@@ -68,7 +68,7 @@ suite('README', (test) => {
 
   test('the commands that matter most are there', () => {
     const readme = read('README.md');
-    for (const command of ['npm ci && npm start', 'npm ci && npm test', 'npm run demo', 'npm run bench']) {
+    for (const command of ['npm ci && npm start', 'npm ci && npm test', 'npm run demo']) {
       assert.ok(readme.includes(command), command);
     }
   });
