@@ -37,11 +37,12 @@ export function baselineCommand(): Command {
     )
     .action(async ({ upstream, rule, port, maxBatchSize, maxLatency }: BaselineOptions) => {
       const baseline = new Baseline(upstream, rule, { maxBatchSize, maxLatencyMs: maxLatency });
-      console.log(`baseline ready on ${await baseline.listen(port, '127.0.0.1')}`);
+      const own = await baseline.listen(port, '127.0.0.1');
       const stop = async () => {
         await baseline.close();
         process.exit(0);
       };
       for (const event of ['SIGTERM', 'SIGINT', 'disconnect']) process.on(event, stop);
+      console.log(`baseline ready on ${own}`);
     });
 }

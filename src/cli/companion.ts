@@ -30,7 +30,6 @@ async function runCompanion(options: CompanionOptions): Promise<void> {
     log.error({ code: 'PL_LISTEN', detail: String(error) }, 'cannot listen: choose another --port or --admin-port');
     process.exit(1);
   }
-  log.info({ ...ports, upstream: options.upstream.origin, sloMs: options.sloMs }, 'the companion is ready');
   let stopping = false;
   const stop = async (event: string) => {
     if (stopping) return;
@@ -42,6 +41,8 @@ async function runCompanion(options: CompanionOptions): Promise<void> {
   };
   // A parent that started it and is gone disconnects: nobody else would stop it.
   for (const event of ['SIGTERM', 'SIGINT', 'disconnect'] as const) process.on(event, () => void stop(event));
+  // Last: whoever reads this may stop it at once.
+  log.info({ ...ports, upstream: options.upstream.origin, sloMs: options.sloMs }, 'the companion is ready');
 }
 
 function warnOfUnknownVariables(log: Log): void {

@@ -18,14 +18,12 @@ export function digitsCommand(): Command {
     .action(async (options: { port: number; host: string; maxBatchSize: number }) => {
       const server = new DigitsServer(options.maxBatchSize);
       const port = await server.listen(options.port, options.host);
-      // A parent process reads this line to learn the port.
-      console.log(`digits ready on ${port}`);
       const stop = () => {
         server.close();
         process.exit(0);
       };
-      process.on('SIGTERM', stop);
-      process.on('SIGINT', stop);
-      process.on('disconnect', stop);
+      for (const event of ['SIGTERM', 'SIGINT', 'disconnect']) process.on(event, stop);
+      // A parent process reads this line to learn the port.
+      console.log(`digits ready on ${port}`);
     });
 }

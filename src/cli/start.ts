@@ -30,15 +30,7 @@ async function runStart(settings: CompanionOptions): Promise<void> {
     throw new Error(`cannot listen (${error}): choose others with --port and --admin-port, or 0 for free ones`);
   }
   const { port, adminPort } = ports;
-  const curl = `curl -s -H 'content-type: application/json' -d @${weightsFile('seven.json')}`;
-  console.log(`Paceline serves handwritten digits at http://127.0.0.1:${port} within ${settings.sloMs} ms (model on port ${model.port}).
-
-Ask it what a real digit is (a seven):
-
-  ${curl} http://127.0.0.1:${port}/v1/models/digits:predict
-
-Metrics: http://127.0.0.1:${adminPort}/metrics   what it has learned: http://127.0.0.1:${adminPort}/signals
-Ctrl-C stops both.`);
+  const curl = `curl -s -H 'content-type: application/json' -d '@${weightsFile('seven.json')}'`;
   let stopping = false;
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, async () => {
@@ -49,4 +41,12 @@ Ctrl-C stops both.`);
       process.exit(clean ? 0 : 1);
     });
   }
+  console.log(`Paceline serves handwritten digits at http://127.0.0.1:${port} within ${settings.sloMs} ms (model on port ${model.port}).
+
+Ask it what a real digit is (a seven):
+
+  ${curl} http://127.0.0.1:${port}/v1/models/digits:predict
+
+Metrics: http://127.0.0.1:${adminPort}/metrics   what it has learned: http://127.0.0.1:${adminPort}/signals
+Ctrl-C stops both.`);
 }
