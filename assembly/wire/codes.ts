@@ -2,7 +2,7 @@
 
 /** Version of the boundary. */
 export enum WireAbi {
-  Version = 1,
+  Version = 2,
 }
 
 /** What a scan of a body came to. */
@@ -24,6 +24,14 @@ export enum WireStatus {
   Shape = 7,
   /** More inputs or keys than the layout has room for: forward it as it is. */
   TooMany = 8,
+}
+
+/** How a scan names a body's template: below `Places` its place in the kernel's table of templates. */
+export enum Template {
+  /** Templates that are kept. `Places + place`: it was not there, and is now. */
+  Places = 64,
+  /** Longer than the table takes. */
+  TooLong = 128,
 }
 
 /** What a hole in a body's template holds. Everything outside the holes must be equal for bodies to be merged. */

@@ -6,15 +6,14 @@
 // split by filling its holes with each caller's rows. Nothing outside the holes is ever touched.
 import { WireAbi, WireStatus } from './codes';
 import { resetKeys } from './fields';
+import { renderParts, renderStart } from './render';
 import { cutRows } from './rows';
+import { placeTemplate } from './template';
 import { skipSpace } from './text';
 import { formV1, itemsV1, measureV1 } from './v1';
 import { formV2, itemsV2, measureV2 } from './v2';
 import { scanValue } from './value';
-import { beginScan, body, BODY_MAX, cuts, CUTS_MAX, fail, failure, failureAt, holeCount, holes, plain } from './window';
-
-let items: u32 = 0;
-let form: u32 = 0;
+import { beginScan, body, BODY_MAX, cuts, CUTS_MAX, fail, failure, failureAt, found, holeCount, holes, ids, plain } from './window';
 
 export function abi_version(): u32 {
   return WireAbi.Version;
@@ -34,8 +33,9 @@ export function holes_at(): usize {
   return holes;
 }
 
-export function hole_count(): u32 {
-  return holeCount;
+/** What the last scan found, six u32: items, form of the rows (0: mixed), failure, holes, template, first part. */
+export function found_at(): usize {
+  return found;
 }
 
 /** The table that `cut` reads and writes. */
@@ -47,44 +47,31 @@ export function cuts_max(): u32 {
   return CUTS_MAX;
 }
 
-/** Offset of the last failure. */
-export function failed_at(): u32 {
-  return <u32>failureAt;
-}
-
-/** Items of the body that was measured last. */
-export function measured_items(): u32 {
-  return items;
-}
-
-/** A hash of the form of its rows; 0 where they differ among themselves. */
-export function measured_form(): u32 {
-  return form;
+/** The table of ids that `render` reads and writes. */
+export function ids_at(): usize {
+  return ids;
 }
 
 /** Whether `length` bytes in the window are one JSON text by RFC 8259, nested no deeper than 64. */
 export function validate(length: u32): u32 {
   open(length);
   finish(scanValue(skipSpace(body), 0), length);
+  store<u32>(found, <u32>failureAt, 8);
   return failure;
 }
 
-/** Validates and measures a V1 body, or a V1 reply. Returns a WireStatus; the items are then in `measured_items`. */
+/** Validates and measures a V1 body, or a V1 reply. Returns a WireStatus; the rest is then in the table of findings. */
 export function measure_v1(length: u32, reply: u32): u32 {
   open(length);
   finish(measureV1(skipSpace(body), reply != 0), length);
-  items = itemsV1;
-  form = formV1;
-  return settle(length);
+  return settle(length, itemsV1, formV1, reply != 0);
 }
 
 /** The same for V2. */
 export function measure_v2(length: u32, reply: u32): u32 {
   open(length);
   finish(measureV2(skipSpace(body), reply != 0), length);
-  items = itemsV2;
-  form = formV2;
-  return settle(length);
+  return settle(length, itemsV2, formV2, reply != 0);
 }
 
 /**
@@ -96,6 +83,16 @@ export function cut(hole: u32, parts: u32, per_row: u32): u32 {
   const at = holes + (<usize>hole << 4);
   const numbers = load<u8>(plain + hole) != 0;
   return cutRows(body, body + load<u32>(at, 4), body + load<u32>(at, 8), numbers, parts, per_row) ? 1 : 0;
+}
+
+/**
+ * Writes the parts of the measured reply of `length` bytes behind it. `cuts` holds the items of each part and `ids` the
+ * bytes of its id; afterwards they hold where the part ends and where its id belongs. 0: it has to be cut, not rendered.
+ */
+export function render(length: u32, parts: u32): u32 {
+  assert(<usize>length <= BODY_MAX && parts <= CUTS_MAX);
+  store<u32>(found, <u32>(renderStart(length) - body), 20);
+  return renderParts(length, parts) ? 1 : 0;
 }
 
 /** Starts a scan: the zeros behind the body end it wherever it is cut off. */
@@ -111,15 +108,23 @@ function finish(end: usize, length: u32): void {
 }
 
 /**
- * A scan that stopped early because of what the body says, not because of its syntax, has not seen the rest: what is
- * forwarded or refused for another reason must be JSON all the same.
+ * Writes the findings down. A scan that stopped early because of what the body says, not because of its syntax, has not
+ * seen the rest: what is forwarded or refused for another reason must be JSON all the same.
  */
-function settle(length: u32): u32 {
-  const found = failure;
-  if (found == WireStatus.Ok || found == WireStatus.Syntax || found == WireStatus.Depth || found == WireStatus.Encoding)
-    return found;
-  const at = failureAt;
-  if (validate(length) != WireStatus.Ok) return failure;
-  fail(found, body + at);
-  return found;
+function settle(length: u32, items: u32, form: u32, reply: bool): u32 {
+  let status = failure;
+  if (status == WireStatus.Ok) {
+    store<u32>(found, items);
+    store<u32>(found, form, 4);
+    store<u32>(found, holeCount, 12);
+    if (!reply) store<u32>(found, placeTemplate(length, form), 16);
+    return status;
+  }
+  if (status != WireStatus.Syntax && status != WireStatus.Depth && status != WireStatus.Encoding) {
+    const at = failureAt;
+    if (validate(length) == WireStatus.Ok) fail(status, body + at);
+    else status = failure;
+  }
+  store<u32>(found, <u32>failureAt, 8);
+  return status;
 }

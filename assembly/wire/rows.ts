@@ -84,19 +84,8 @@ export function cutRows(
   let p = skipSpace(start);
   for (let i: u32 = 0; i < parts; i++) {
     const at = cuts + (<usize>i << 2);
-    let left = load<u32>(at) * perRow;
-    while (left > 0) {
-      if (p >= end) return false;
-      if (ASC_FEATURE_SIMD && numbers && left > 1) {
-        const jumped = jumpNumbers(p, end, left - 1);
-        left -= jumpedOver;
-        p = skipSpace(jumped);
-      }
-      p = scanValue(p, 0);
-      if (p == 0) return false;
-      left--;
-      if (left > 0) p = skipSpace(skipSpace(p) + 1);
-    }
+    p = cutPart(p, end, load<u32>(at) * perRow, numbers);
+    if (p == 0) return false;
     store<u32>(at, <u32>(p - base));
     p = skipSpace(p);
     if (i + 1 < parts) {
@@ -105,6 +94,24 @@ export function cutRows(
     }
   }
   return p >= end;
+}
+
+/** The position behind `count` elements of a measured list that ends at `end`, or 0. `numbers`: nothing else is in it. */
+export function cutPart(p: usize, end: usize, count: u32, numbers: bool): usize {
+  let left = count;
+  while (left > 0) {
+    if (p >= end) return 0;
+    if (ASC_FEATURE_SIMD && numbers && left > 1) {
+      const jumped = jumpNumbers(p, end, left - 1);
+      left -= jumpedOver;
+      p = skipSpace(jumped);
+    }
+    p = scanValue(p, 0);
+    if (p == 0) return 0;
+    left--;
+    if (left > 0) p = skipSpace(skipSpace(p) + 1);
+  }
+  return p;
 }
 
 let jumpedOver: u32 = 0;

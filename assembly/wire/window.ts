@@ -8,6 +8,8 @@ import { WireStatus } from './codes';
  *  holes   [1024 x 16 B]   kind u32 | start u32 | end u32 | rows u32      offsets from the body's first byte
  *  plain   [1024 x u8]     1 where a hole holds numbers and nulls only
  *  cuts    [65536 x u32]   in: rows of each part; out: the offset at which each part ends
+ *  ids     [65536 x u32]   in: bytes of the id of each part; out: the offset at which it belongs
+ *  found   [6 x u32]       items | form | offset of the failure | holes | template | offset of the first part
  * ```
  */
 // @ts-ignore: decorator
@@ -21,6 +23,8 @@ export const body: usize = heap.alloc(BODY_MAX + 128);
 export const holes: usize = heap.alloc(<usize>HOLES_MAX * 16);
 export const plain: usize = heap.alloc(<usize>HOLES_MAX);
 export const cuts: usize = heap.alloc(<usize>CUTS_MAX * 4);
+export const ids: usize = heap.alloc(<usize>CUTS_MAX * 4);
+export const found: usize = heap.alloc(6 * 4);
 
 /** Why the last scan failed, and where. Set by the first failure only. */
 export let failure: WireStatus = WireStatus.Ok;

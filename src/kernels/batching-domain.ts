@@ -1,6 +1,6 @@
 import { Abi, EventKind, VerdictKind } from '../../assembly/batching/codes.ts';
 import type { Arrival, BatchingDomain, DomainSettings, DomainSignals, VerdictSink } from './batching.ts';
-import { instantiateKernel, type KernelFlavour } from './load.ts';
+import { instantiateKernel, type KernelSource } from './load.ts';
 import { type Outcome, type Reason, Setting } from './reasons.ts';
 
 type KernelFunction = (...args: number[]) => number;
@@ -40,8 +40,8 @@ const verdictBytes = 32;
  * @throws {Error} if the kernel's boundary is of another version than this host's.
  * @throws {WebAssembly.RuntimeError} if a setting is out of range.
  */
-export function createBatchingDomain(settings: DomainSettings, now: number, flavour?: KernelFlavour): BatchingDomain {
-  const kernel = instantiateKernel('batching', flavour) as unknown as BatchingExports;
+export function createBatchingDomain(settings: DomainSettings, now: number, from?: KernelSource): BatchingDomain {
+  const kernel = instantiateKernel('batching', from) as unknown as BatchingExports;
   if (
     kernel.abi_version() !== Abi.Version ||
     kernel.event_bytes() !== eventBytes ||

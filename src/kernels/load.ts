@@ -4,17 +4,21 @@ import { fileURLToPath } from 'node:url';
 /** Builds of a kernel: `simd` is the one that ships, `scalar` runs where SIMD is missing, `debug` checks bounds. */
 export type KernelFlavour = 'simd' | 'scalar' | 'debug';
 
+/** Where a kernel's host gets it from: a build, or an instance that the caller made (one that counts, for instance). */
+export type KernelSource = KernelFlavour | WebAssembly.Exports;
+
 const modules = new Map<string, WebAssembly.Module>();
 
 /**
- * Compiles a kernel once and makes a new instance of it. Kernels have no imports.
+ * Compiles a kernel once and makes a new instance of it. Kernels have no imports. An instance that is given is returned.
  *
- * Without a flavour it tries the SIMD build and falls back to the scalar one, which decides the same.
+ * Without a source it tries the SIMD build and falls back to the scalar one, which decides the same.
  *
  * @throws {Error} if the file is missing (run `npm run build`) or no build of it compiles here.
  */
-export function instantiateKernel(name: string, flavour?: KernelFlavour): WebAssembly.Exports {
-  if (flavour) return new WebAssembly.Instance(compile(name, flavour), {}).exports;
+export function instantiateKernel(name: string, from?: KernelSource): WebAssembly.Exports {
+  if (typeof from === 'object') return from;
+  if (from) return new WebAssembly.Instance(compile(name, from), {}).exports;
   try {
     return instantiateKernel(name, 'simd');
   } catch (error) {
@@ -23,11 +27,21 @@ export function instantiateKernel(name: string, flavour?: KernelFlavour): WebAss
   }
 }
 
+/** Makes an instance of a kernel whose bytes somebody has changed. */
+export function instantiateBytes(bytes: Uint8Array): WebAssembly.Exports {
+  return new WebAssembly.Instance(new WebAssembly.Module(bytes), {}).exports;
+}
+
+/** The bytes of a build. */
+export function readKernel(name: string, flavour: KernelFlavour): Buffer {
+  return readFileSync(locate(`${name}.${flavour}.wasm`));
+}
+
 function compile(name: string, flavour: KernelFlavour): WebAssembly.Module {
   const file = `${name}.${flavour}.wasm`;
   let module = modules.get(file);
   if (!module) {
-    module = new WebAssembly.Module(readFileSync(locate(file)));
+    module = new WebAssembly.Module(readKernel(name, flavour));
     modules.set(file, module);
   }
   return module;

@@ -10,8 +10,11 @@ declare namespace WebAssembly {
   class Memory {
     readonly buffer: ArrayBuffer;
   }
+  class Global {
+    readonly value: number | bigint;
+  }
   class CompileError extends Error {}
   class RuntimeError extends Error {}
-  type ExportValue = Memory | ((...args: number[]) => number);
+  type ExportValue = Memory | Global | ((...args: number[]) => number);
   type Exports = Record<string, ExportValue | undefined>;
 }

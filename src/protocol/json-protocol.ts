@@ -1,11 +1,13 @@
-import { createHash } from 'node:crypto';
-import type { KernelFlavour } from '../kernels/load.ts';
+import type { KernelSource } from '../kernels/load.ts';
 import { type Hole, HoleKind, type Scan, WireKernel, WireStatus } from '../kernels/wire.ts';
-import type { BatchProtocol, BodyRefusal, Measured, Measurement, MergeInput, SplitFailure } from './protocol.ts';
+import { Pieces } from './pieces.ts';
+import type { BatchProtocol, BodyRefusal, Measurement, MergeInput, SplitFailure } from './protocol.ts';
 
-/** Templates up to this long are their own signature; longer ones are hashed with SHA-256. */
-const literalSignatureMax = 1024;
+/** Replies whose parts are smaller than this on average are written by the kernel; larger ones stay where they are. */
+const renderedMax = 4096;
 const comma = Buffer.from(',');
+/** The first dimensions of most tensors. */
+const counts = Array.from({ length: 129 }, (_, i) => Buffer.from(String(i)));
 
 const refusals: Partial<Record<WireStatus, { code: string; message: string }>> = {
   [WireStatus.Syntax]: { code: 'PL_BODY_SYNTAX', message: 'the body is not valid JSON' },
@@ -20,6 +22,7 @@ const refusals: Partial<Record<WireStatus, { code: string; message: string }>> =
 export class JsonProtocol implements BatchProtocol {
   readonly name: 'v1' | 'v2';
   readonly #kernel: WireKernel;
+  readonly #pieces = new Pieces();
 
   constructor(name: 'v1' | 'v2', kernel: WireKernel) {
     this.name = name;
@@ -31,28 +34,29 @@ export class JsonProtocol implements BatchProtocol {
     const scan = this.#kernel.measure(this.name, body, false);
     if (scan.status !== WireStatus.Ok) return refusal(scan);
     if (scan.items === 0) return 'pass-through';
-    const timeoutUs = numberIn(body, scan.holes, HoleKind.Timeout);
-    const priority = numberIn(body, scan.holes, HoleKind.Priority);
-    return {
-      items: scan.items,
-      signature: signatureOf(body, scan),
-      uniform: scan.form !== 0,
-      holes: scan.holes,
-      ...(timeoutUs === undefined ? {} : { timeoutUs }),
-      ...(priority === undefined ? {} : { priority }),
-    };
+    const { items, signature, form, holes } = scan;
+    const timeoutUs = numberIn(body, holes, HoleKind.Timeout);
+    const priority = numberIn(body, holes, HoleKind.Priority);
+    return { items, signature, uniform: form !== 0, holes, timeoutUs, priority };
   }
 
   merge(requests: readonly MergeInput[]): Buffer[] {
     const first = requests[0] as MergeInput;
     if (requests.length === 1) return [first.body];
     const total = sumItems(requests);
-    return fill(first.body, first.measured.holes, (hole, index) => {
-      if (hole.kind === HoleKind.Rows) return requests.flatMap((each, i) => joinRows(i, sliceOf(each, index)));
-      if (hole.kind === HoleKind.Count) return [Buffer.from(String(total))];
-      if (hole.kind === HoleKind.Id) return [sliceOf(first, index)];
-      return [strictest(hole.kind, requests, index)];
-    });
+    const pieces = this.#pieces;
+    const { body, measured } = first;
+    let at = 0;
+    for (const [index, hole] of measured.holes.entries()) {
+      pieces.add(body, at, hole.start);
+      if (hole.kind === HoleKind.Rows) addRows(pieces, requests, index);
+      else if (hole.kind === HoleKind.Count) addCount(pieces, total);
+      else if (hole.kind === HoleKind.Id) pieces.add(body, hole.start, hole.end);
+      else addHole(pieces, strictest(hole.kind, requests, index), index);
+      at = hole.end;
+    }
+    pieces.add(body, at, body.length);
+    return pieces.take();
   }
 
   split(reply: Buffer, requests: readonly MergeInput[]): Buffer[][] | SplitFailure {
@@ -66,29 +70,72 @@ export class JsonProtocol implements BatchProtocol {
     const total = sumItems(requests);
     if (scan.items !== total) return failure('count', `the model answered ${scan.items} items to ${total}`);
     const rows = requests.map((each) => each.measured.items);
-    const ends = new Map<number, number[]>();
+    const rendered = this.#render(reply, scan.holes, requests, rows);
+    if (rendered) return rendered;
+    const ends: (readonly number[])[] = [];
     for (const [index, hole] of scan.holes.entries()) {
       if (hole.kind !== HoleKind.Rows) continue;
       const perRow = hole.rows / total;
       const cut = Number.isInteger(perRow) && perRow > 0 ? this.#kernel.cut(index, rows, perRow) : null;
       if (!cut) return failure('count', `a list of ${hole.rows} elements cannot be shared by ${total} items`);
-      ends.set(index, cut);
+      ends[index] = cut;
     }
-    return requests.map((each, i) =>
-      fill(reply, scan.holes, (hole, index) => {
-        if (hole.kind === HoleKind.Count) return [Buffer.from(String(each.measured.items))];
-        if (hole.kind === HoleKind.Id) return [ownId(reply, hole, each, i)];
-        const cut = ends.get(index) as number[];
-        const start = i === 0 ? hole.start : afterComma(reply, cut[i - 1] as number);
-        return [reply.subarray(start, i === requests.length - 1 ? hole.end : (cut[i] as number))];
-      }),
-    );
+    return requests.map((request, place) => this.#part(reply, scan.holes, ends, request, place, requests.length));
+  }
+
+  /** The parts of a reply that is small, or null. */
+  #render(reply: Buffer, holes: readonly Hole[], requests: readonly MergeInput[], rows: number[]): Buffer[][] | null {
+    let template = reply.length;
+    let id: Hole | undefined;
+    for (const hole of holes) {
+      template -= hole.end - hole.start;
+      if (hole.kind === HoleKind.Id) id = hole;
+    }
+    if (template + (reply.length - template) / requests.length > renderedMax) return null;
+    const ids = requests.map((request, place) => (id ? ownId(reply, id, request, place) : noId));
+    const rendered = this.#kernel.render(reply.length, rows, ids.map(lengthOf));
+    if (!rendered) return null;
+    return rendered.parts.map((part, i) => {
+      const { body, start, end } = ids[i] as Slice;
+      let at = rendered.idsAt[i] as number;
+      for (let from = start; from < end; from++) part[at++] = body[from] as number;
+      return [part];
+    });
+  }
+
+  /** The reply of one caller: the whole reply's template filled with its own rows. */
+  #part(
+    reply: Buffer,
+    holes: readonly Hole[],
+    ends: readonly (readonly number[])[],
+    request: MergeInput,
+    place: number,
+    of: number,
+  ): Buffer[] {
+    const pieces = this.#pieces;
+    let at = 0;
+    for (let index = 0; index < holes.length; index++) {
+      const hole = holes[index] as Hole;
+      pieces.add(reply, at, hole.start);
+      if (hole.kind === HoleKind.Count) addCount(pieces, request.measured.items);
+      else if (hole.kind === HoleKind.Id) {
+        const id = ownId(reply, hole, request, place);
+        pieces.add(id.body, id.start, id.end);
+      } else {
+        const cut = ends[index] as readonly number[];
+        const start = place === 0 ? hole.start : afterComma(reply, cut[place - 1] as number);
+        pieces.add(reply, start, place === of - 1 ? hole.end : (cut[place] as number));
+      }
+      at = hole.end;
+    }
+    pieces.add(reply, at, reply.length);
+    return pieces.take();
   }
 }
 
 /** Both protocols over one kernel instance. */
-export function createProtocols(flavour?: KernelFlavour): { v1: BatchProtocol; v2: BatchProtocol } {
-  const kernel = new WireKernel(flavour);
+export function createProtocols(from?: KernelSource): { v1: BatchProtocol; v2: BatchProtocol } {
+  const kernel = new WireKernel(from);
   return { v1: new JsonProtocol('v1', kernel), v2: new JsonProtocol('v2', kernel) };
 }
 
@@ -103,69 +150,74 @@ function refusal(scan: Scan): BodyRefusal | 'pass-through' {
   };
 }
 
-/** All bytes outside the holes with the holes' kinds between them, and the form of the rows: no hash below 1 KB. */
-function signatureOf(body: Buffer, scan: Scan): string {
-  let template = `${scan.form.toString(36)}`;
-  let at = 0;
-  for (const hole of scan.holes) {
-    template += `\u0000${hole.kind}${body.toString('latin1', at, hole.start)}`;
-    at = hole.end;
+function addRows(pieces: Pieces, requests: readonly MergeInput[], hole: number): void {
+  for (let i = 0; i < requests.length; i++) {
+    if (i > 0) pieces.add(comma, 0, 1);
+    addHole(pieces, requests[i] as MergeInput, hole);
   }
-  template += `\u0000${body.toString('latin1', at, body.length)}`;
-  if (template.length <= literalSignatureMax) return template;
-  return createHash('sha256').update(template, 'latin1').digest('base64');
 }
 
-/** A body with its holes filled anew. */
-function fill(body: Buffer, holes: readonly Hole[], content: (hole: Hole, index: number) => Buffer[]): Buffer[] {
-  const slices: Buffer[] = [];
-  let at = 0;
-  for (const [index, hole] of holes.entries()) {
-    slices.push(body.subarray(at, hole.start), ...content(hole, index));
-    at = hole.end;
-  }
-  slices.push(body.subarray(at));
-  return slices;
+function addHole(pieces: Pieces, { body, measured }: MergeInput, hole: number): void {
+  const { start, end } = measured.holes[hole] as Hole;
+  pieces.add(body, start, end);
 }
 
-function joinRows(index: number, rows: Buffer): Buffer[] {
-  return index === 0 ? [rows] : [comma, rows];
-}
-
-function sliceOf(input: MergeInput, hole: number): Buffer {
-  const { start, end } = input.measured.holes[hole] as Hole;
-  return input.body.subarray(start, end);
+function addCount(pieces: Pieces, count: number): void {
+  const digits = counts[count] ?? Buffer.from(String(count));
+  pieces.add(digits, 0, digits.length);
 }
 
 /** A batch is given the longest timeout and the most urgent priority (1) of its requests, 0 being the default. */
-function strictest(kind: HoleKind, requests: readonly MergeInput[], hole: number): Buffer {
-  const rank = (text: string) => (kind === HoleKind.Timeout ? Number(text) : -(Number(text) || 1e9));
-  return requests
-    .map((each) => sliceOf(each, hole))
-    .reduce((best, each) => (rank(each.toString('latin1')) > rank(best.toString('latin1')) ? each : best));
+function strictest(kind: HoleKind, requests: readonly MergeInput[], hole: number): MergeInput {
+  const rankOf = ({ body, measured }: MergeInput) => {
+    const { start, end } = measured.holes[hole] as Hole;
+    const value = Number(body.toString('latin1', start, end));
+    return kind === HoleKind.Timeout ? value : -(value || 1e9);
+  };
+  return requests.reduce((best, each) => (rankOf(each) > rankOf(best) ? each : best));
 }
 
-/** The caller's own id; where no caller gave one, the model's with the caller's place behind it. */
-function ownId(reply: Buffer, hole: Hole, request: MergeInput, place: number): Buffer {
-  const own = request.measured.holes.findIndex((each) => each.kind === HoleKind.Id);
-  if (own >= 0) return sliceOf(request, own);
-  const given = reply.subarray(hole.start, hole.end);
-  return place === 0 ? given : Buffer.concat([given.subarray(0, -1), Buffer.from(`-${place}"`)]);
+/** Part of a buffer. */
+interface Slice {
+  readonly body: Buffer;
+  readonly start: number;
+  readonly end: number;
+}
+
+const noId: Slice = { body: comma, start: 0, end: 0 };
+
+function lengthOf({ start, end }: Slice): number {
+  return end - start;
+}
+
+/** The caller's own id; where it gave none, the model's with the caller's place behind it. */
+function ownId(reply: Buffer, hole: Hole, { body, measured }: MergeInput, place: number): Slice {
+  for (const { kind, start, end } of measured.holes) if (kind === HoleKind.Id) return { body, start, end };
+  if (place === 0) return { body: reply, start: hole.start, end: hole.end };
+  const made = Buffer.from(`${reply.toString('latin1', hole.start, hole.end - 1)}-${place}"`, 'latin1');
+  return { body: made, start: 0, end: made.length };
 }
 
 /** The first byte behind the comma that follows a part. */
 function afterComma(reply: Buffer, end: number): number {
-  return reply.indexOf(0x2c, end) + 1;
+  let at = end;
+  while (reply[at] !== 0x2c) at++;
+  return at + 1;
 }
 
 function numberIn(body: Buffer, holes: readonly Hole[], kind: HoleKind): number | undefined {
-  const hole = holes.find((each) => each.kind === kind);
-  const value = hole ? Number(body.toString('latin1', hole.start, hole.end)) : Number.NaN;
-  return Number.isFinite(value) && value >= 0 ? value : undefined;
+  for (const hole of holes) {
+    if (hole.kind !== kind) continue;
+    const value = Number(body.toString('latin1', hole.start, hole.end));
+    return Number.isFinite(value) && value >= 0 ? value : undefined;
+  }
+  return undefined;
 }
 
 function sumItems(requests: readonly MergeInput[]): number {
-  return requests.reduce((sum, each) => sum + (each.measured as Measured).items, 0);
+  let sum = 0;
+  for (const { measured } of requests) sum += measured.items;
+  return sum;
 }
 
 function failure(failed: SplitFailure['failed'], message: string): SplitFailure {

@@ -9,8 +9,8 @@ export interface Measured {
   readonly uniform: boolean;
   readonly holes: readonly Hole[];
   /** The request parameters `timeout` (microseconds) and `priority`, V2 only. */
-  readonly timeoutUs?: number;
-  readonly priority?: number;
+  readonly timeoutUs?: number | undefined;
+  readonly priority?: number | undefined;
 }
 
 /** A body that must not enter a batch: 400 with this code. */

@@ -1,6 +1,6 @@
 import type { BatchingDomain, DomainSettings, VerdictSink } from '../kernels/batching.ts';
 import { createBatchingDomain } from '../kernels/batching-domain.ts';
-import type { KernelFlavour } from '../kernels/load.ts';
+import type { KernelSource } from '../kernels/load.ts';
 import { Outcome, type Reason } from '../kernels/reasons.ts';
 import type { DispatchPolicy, PolicyActions } from './policy.ts';
 
@@ -28,8 +28,8 @@ export class PacelinePolicy implements DispatchPolicy, VerdictSink {
   readonly #slotOf = new Map<number, number>();
   #act: PolicyActions | undefined;
 
-  constructor(settings: DomainSettings, start: number, flavour?: KernelFlavour) {
-    this.domain = createBatchingDomain(settings, start, flavour);
+  constructor(settings: DomainSettings, start: number, from?: KernelSource) {
+    this.domain = createBatchingDomain(settings, start, from);
     this.#requestOf = new Int32Array(settings.maxWaiting);
   }
 

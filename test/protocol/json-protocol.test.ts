@@ -221,6 +221,55 @@ for (const flavour of ['simd', 'scalar', 'debug'] as const) {
       );
     });
 
+    test('more templates than the table holds, and long ones, keep their signatures apart', () => {
+      const bodies = Array.from({ length: 300 }, (_, i) => `{"instances":[[1,${i}]],"key-${i % 150}":"${i % 150}"}`);
+      for (const extra of [1200, 900]) bodies.push(`{"instances":[[1,2]],"long":"${'x'.repeat(extra)}"}`);
+      const seen = bodies.map((body) => signature(v1, body));
+      assert.is(new Set(seen).size, 152);
+      assert.equal(
+        bodies.map((body) => signature(v1, body)),
+        seen,
+      );
+      assert.is(seen[3], seen[153]);
+    });
+
+    test('large rows are merged and split as views of what they came in', () => {
+      const rows = ['a', 'b', 'c'].map((letter) => `"${letter.repeat(40_000)}"`);
+      const inputs = rows.map((row) => input(v1, `{"instances":[${row}]}`));
+      const merged = v1.merge(inputs);
+      assert.is(text(merged), `{"instances":[${rows.join(',')}]}`);
+      assert.is(merged.filter((slice) => inputs.some((each) => each.body.buffer === slice.buffer)).length, 3);
+      const reply = Buffer.from(`{"predictions":[ ${rows.join(' , ')} ],"m":1}`);
+      const parts = v1.split(reply, inputs) as Buffer[][];
+      for (const [i, part] of parts.entries()) {
+        assert.equal(JSON.parse(text(part)), { predictions: [JSON.parse(rows[i] as string)], m: 1 });
+        assert.ok(part.some((slice) => slice.buffer === reply.buffer));
+      }
+    });
+
+    test('parts of a reply with many outputs are each caller’s, with counts of any length', () => {
+      for (const outputs of [1, 16, 17]) {
+        const counts = [1, 9, 10, 99, 100, 1000, 3];
+        const total = counts.reduce((a, b) => a + b);
+        const inputs = counts.map((count, i) => {
+          const tensor = { name: 'x', shape: [count], datatype: 'INT32', data: new Array(count).fill(i) };
+          return input(v2, JSON.stringify({ ...(i % 2 ? { id: `é${i}` } : {}), inputs: [tensor] }));
+        });
+        const data = counts.flatMap((count, i) => new Array(count).fill(i));
+        const output = (_: unknown, i: number) => ({ name: `o${i}`, shape: [total], datatype: 'INT32', data });
+        const reply = { id: 'made', outputs: Array.from({ length: outputs }, output) };
+        const parts = v2.split(Buffer.from(JSON.stringify(reply)), inputs) as Buffer[][];
+        for (const [i, part] of parts.entries()) {
+          const own = JSON.parse(text(part));
+          assert.is(own.id, i % 2 ? `é${i}` : i === 0 ? 'made' : `made-${i}`);
+          for (const each of own.outputs) {
+            assert.equal(each.shape, [counts[i]]);
+            assert.equal(each.data, new Array(counts[i]).fill(i));
+          }
+        }
+      }
+    });
+
     test('never splits a reply that does not fit', () => {
       const inputs = [input(v1, '{"instances":[1,2]}'), input(v1, '{"instances":[3]}')];
       for (const [reply, failed] of [
