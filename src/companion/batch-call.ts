@@ -85,14 +85,13 @@ export class BatchCall {
     const { upstream, sharedHeaders } = this.#context;
     const first = part[0] as Exchange;
     const slices = first.protocol.merge(part);
-    const body = slices.length === 1 ? (slices[0] as Buffer) : Buffer.concat(slices);
     const raw = first.request.rawHeaders;
     const headers = part.length === 1 ? forwardHeaders(raw, false) : batchHeaders(raw, sharedHeaders);
     this.#current = part;
     this.#calls++;
     this.#context.budget.called();
     const sentAt = performance.now();
-    this.#cancel = upstream.send(first.request.url as string, headers, body, (end) => {
+    this.#cancel = upstream.send(first.request.url as string, headers, slices, (end) => {
       this.#cancel = undefined;
       this.#ended(part, end, performance.now() - sentAt);
     });

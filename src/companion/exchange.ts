@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { BatchProtocol, Measured, MergeInput } from '../protocol/protocol.ts';
 import { type ErrorCode, errorBody, errorSpecs } from './errors.ts';
+import { lengthOf } from './upstream.ts';
 
 /**
  * One request and its one answer.
@@ -46,8 +47,7 @@ export class Exchange implements MergeInput {
   answer(status: number, headers: string[], slices: readonly Buffer[]): boolean {
     if (this.ended) return false;
     this.#end(false);
-    const body = slices.length === 1 ? (slices[0] as Buffer) : Buffer.concat(slices);
-    writeReply(this.response, status, headers, body);
+    writeReply(this.response, status, headers, slices);
     return true;
   }
 
@@ -73,13 +73,19 @@ export class Exchange implements MergeInput {
 }
 
 /** Writes a complete reply over HTTP/1.1 or h2. Headers that Node refuses end in 502, not in a crash. */
-export function writeReply(response: ServerResponse, status: number, headers: readonly string[], body: Buffer): void {
+export function writeReply(
+  response: ServerResponse,
+  status: number,
+  headers: readonly string[],
+  slices: readonly Buffer[],
+): void {
   if (response.headersSent || response.destroyed) return;
   try {
     const known = response.stream === undefined ? [...headers] : withoutConnection(headers);
-    known.push('content-length', String(body.length));
+    known.push('content-length', String(lengthOf(slices)));
     response.writeHead(status, known as never);
-    response.end(body);
+    for (const slice of slices.slice(0, -1)) response.write(slice);
+    response.end(slices[slices.length - 1]);
   } catch {
     writeError(response, 'PL_UPSTREAM_REPLY');
   }

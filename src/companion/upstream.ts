@@ -36,10 +36,16 @@ export class Upstream {
     });
   }
 
-  /** Sends one call. `done` is called once; the returned function cancels the call and ends it as `aborted`. */
-  send(path: string, headers: string[], body: Buffer, done: (end: UpstreamEnd) => void): () => void {
+  /**
+   * Sends one call, its body in slices. `done` is called once; the returned function cancels the call and ends it as
+   * `aborted`.
+   */
+  send(path: string, headers: string[], slices: readonly Buffer[], done: (end: UpstreamEnd) => void): () => void {
     const call = new Call(done);
-    const options = { path, method: 'POST' as const, headers, body, reset: false };
+    const body = slices.length === 1 ? (slices[0] as Buffer) : new SlicedBody(slices);
+    // Of a body in slices undici cannot tell the length.
+    if (slices.length > 1) headers.push('content-length', String(lengthOf(slices)));
+    const options = { path, method: 'POST' as const, headers, body: body as Buffer, reset: false };
     call.onDeadConnection = () => {
       this.#onRetry();
       // A connection of its own: another kept one may be as dead.
@@ -57,6 +63,19 @@ export class Upstream {
 
   async close(): Promise<void> {
     await this.#pool.destroy();
+  }
+}
+
+/** A body that is written slice by slice, and again from its beginning where a call is sent again. */
+class SlicedBody {
+  readonly #slices: readonly Buffer[];
+
+  constructor(slices: readonly Buffer[]) {
+    this.#slices = slices;
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Buffer> {
+    yield* this.#slices;
   }
 }
 
@@ -126,6 +145,11 @@ class Call implements Dispatcher.DispatchHandler {
     }
     this.end({ failure: failureOf(error) });
   }
+}
+
+/** Bytes of a body in slices. */
+export function lengthOf(slices: readonly Buffer[]): number {
+  return slices.reduce((sum, slice) => sum + slice.length, 0);
 }
 
 /** What went wrong, from the codes of undici and of the operating system. */

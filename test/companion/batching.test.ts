@@ -35,6 +35,21 @@ suite('companion: batching', (test) => {
       for (const text of texts) assert.ok(seen.includes(text), text);
     }));
 
+  test('bodies and replies that are written in slices arrive whole', () =>
+    withRig({}, async (rig) => {
+      rig.model.serial = true;
+      rig.model.timeMs = () => 10;
+      await burst(rig, 40, async (i) => {
+        const value = `${i}-`.padEnd(30_000 + 997 * i, 'abcdefg');
+        const answer = await rig.predict(value);
+        assert.equal(answer.json, { predictions: [{ echo: value }] });
+        assert.is(Number(answer.headers['content-length']), Buffer.byteLength(answer.text));
+      });
+      assert.ok(rig.model.calls.length < 30, `${rig.model.calls.length} calls`);
+      for (const call of rig.model.calls)
+        assert.is(Number(call.headers['content-length']), Buffer.byteLength(call.body));
+    }));
+
   test('V2 tensors: ids come back, counts and data are each caller’s', () =>
     withRig({}, async (rig) => {
       rig.model.serial = true;
