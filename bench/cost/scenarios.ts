@@ -1,0 +1,66 @@
+import { instantiateBytes, readKernel } from '../../src/kernels/load.ts';
+import { createProtocols } from '../../src/protocol/json-protocol.ts';
+import type { Measured } from '../../src/protocol/protocol.ts';
+import { defaultSettings, PacelinePolicy } from '../../src/simulator/paceline.ts';
+import { simulate } from '../../src/simulator/run.ts';
+import { poisson, referenceCapacity, referenceModel } from '../../src/simulator/workload.ts';
+import { runTurns } from '../kernel-turns.ts';
+import { batchOf } from '../wire-bodies.ts';
+import { counterExport, instrument } from './instrument.ts';
+
+/** Executed WebAssembly instructions a request, by scenario. Seeded: the same binary gives the same numbers. */
+export function measureCosts(): Record<string, number> {
+  const costs: Record<string, number> = {};
+  for (const load of [70, 110]) costs[`batching: ${load} % load`] = atLoad(load);
+  for (const depth of [1_000, 100_000]) costs[`batching: ${depth} waiting, random deadlines`] = whileWaiting(depth);
+  for (const version of ['v1', 'v2'] as const) {
+    for (const [name, bytes] of Object.entries({ '100 B': 100, '1 KB': 1_000, '20 KB': 20_000 })) {
+      costs[`wire: ${version}, ${name}`] = splicing(version, bytes);
+    }
+  }
+  return costs;
+}
+
+/** 2,000 requests through the batching kernel in front of the reference model. */
+function atLoad(percent: number): number {
+  const { exports, count } = counted('batching');
+  const perSecond = (referenceCapacity * percent) / 100;
+  const workload = poisson(11, 0, 2000 / perSecond, perSecond, [{ weight: 1, sloMs: 200, lane: 0 }]);
+  simulate(new PacelinePolicy(defaultSettings(200), 0, exports), workload, referenceModel(), { seed: 11 });
+  return count() / workload.length;
+}
+
+/** Admission and dispatch of 6,000 batches while so many wait; what fills the queue and warms up is taken off. */
+function whileWaiting(depth: number): number {
+  const run = (turns: number) => {
+    const { exports, count } = counted('batching');
+    const { items } = runTurns(depth, 'random', turns, exports);
+    return { executed: count(), items: items.reduce((sum, each) => sum + each, 0) };
+  };
+  const short = run(1);
+  const long = run(1_001);
+  return (long.executed - short.executed) / (long.items - short.items);
+}
+
+/** Measuring and merging a batch of 32 bodies and splitting its reply, with templates that are known. */
+function splicing(version: 'v1' | 'v2', bytes: number): number {
+  const { exports, count } = counted('wire');
+  const protocol = createProtocols(exports)[version];
+  const batch = batchOf(version, bytes, 32);
+  const run = () => {
+    const inputs = batch.bodies.map((body) => ({ body, measured: protocol.measure(body) as Measured }));
+    protocol.merge(inputs);
+    if (!Array.isArray(protocol.split(batch.reply, inputs))) throw new Error('the reply cannot be split');
+  };
+  run();
+  const before = count();
+  run();
+  return (count() - before) / batch.bodies.length;
+}
+
+/** A new instance of a kernel as it ships, but counting. */
+function counted(kernel: string): { exports: WebAssembly.Exports; count: () => number } {
+  const exports = instantiateBytes(instrument(readKernel(kernel, 'simd')));
+  const counter = exports[counterExport] as WebAssembly.Global;
+  return { exports, count: () => Number(counter.value) };
+}
