@@ -202,7 +202,7 @@ function openBatch(domain: Domain, laneIndex: u32, now: f64): u32 {
 /** Chains a slot to the batch and lists it for the host. */
 function addToBatch(domain: Domain, batch: Batch, index: u32): void {
   const slot = slotAt(domain.slots, index);
-  slot.state = SlotState.InFlight;
+  slot.state = <u8>SlotState.InFlight;
   slot.next = batch.first;
   batch.first = index;
   store<u32>(domain.list + (<usize>(domain.listCount + batch.count) << 2), index);

@@ -4,7 +4,7 @@ import { allocate, BATCH_ITEMS_MAX, LANES_MAX, NONE, TENANTS_MAX } from './memor
 import { Order, orderReset } from './order';
 import { Parallel, parallelReset } from './parallel';
 import { Rate, rateReset } from './rate';
-import { freeAllSlots, Slot } from './slot';
+import { makeSlots } from './slot';
 
 /** A lane: requests that may share a batch, their latency curve and what bounds their batches. */
 @unmanaged
@@ -194,8 +194,8 @@ export function makeDomain(capacity: u32, laneCount: u32, batchCount: u32, batch
   domain.laneCount = laneCount;
   domain.batchCount = batchCount;
   domain.batchItemsBound = batchItems;
-  domain.slots = allocate(<usize>capacity * offsetof<Slot>());
-  domain.freeSlot = freeAllSlots(domain.slots, capacity);
+  domain.slots = makeSlots(capacity);
+  domain.freeSlot = 0;
   domain.list = allocate(<usize>capacity << 2);
   domain.events = allocate(<usize>EVENTS_MAX * offsetof<Event>());
   domain.verdicts = allocate(<usize>VERDICTS_MAX * offsetof<Verdict>());

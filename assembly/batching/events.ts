@@ -64,10 +64,9 @@ function arrival(domain: Domain, event: Event, at: f64): void {
   slot.items = items;
   slot.soft = soft;
   slot.hard = hard;
-  slot.arrived = at;
   slot.lane = event.lane;
-  slot.band = min(event.band, BANDS - 1);
-  slot.tenant = event.tenant < TENANTS_MAX ? event.tenant : 0;
+  slot.band = <u8>min(event.band, BANDS - 1);
+  slot.tenant = event.tenant < TENANTS_MAX ? <u16>event.tenant : 0;
   slot.promised = 0;
   const objective = soft - at;
   // The shortest objective of late: believed at once, forgotten at a per mille a request.

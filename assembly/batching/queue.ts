@@ -48,9 +48,9 @@ export function enqueue(domain: Domain, index: u32, now: f64): void {
   const lane = laneAt(domain, slot.lane);
   const flow = flowFor(domain, lane, slot.lane, slot.band, slot.tenant);
   slot.flow = flow;
-  slot.state = SlotState.OnTime;
+  slot.state = <u8>SlotState.OnTime;
   slot.key = slot.soft;
-  slot.bucket = demandBucket(domain.demand, now, slot.soft);
+  slot.bucket = <u8>demandBucket(domain.demand, now, slot.soft);
   demandAdd(domain.demand, slot.bucket, slot.items);
   orderInsert(domain.slots, flowAt(domain, flow).order, index);
   lane.waiting++;
@@ -75,7 +75,7 @@ export function dequeue(domain: Domain, index: u32): void {
 export function becomeLate(domain: Domain, index: u32): void {
   dequeue(domain, index);
   const slot = slotAt(domain.slots, index);
-  slot.state = SlotState.Late;
+  slot.state = <u8>SlotState.Late;
   slot.key = slot.hard;
   orderInsert(domain.slots, laneAt(domain, slot.lane).late, index);
   domain.late++;
@@ -98,7 +98,7 @@ export function refuse(domain: Domain, index: u32, reason: Reason): void {
 
 export function freeSlot(domain: Domain, index: u32): void {
   const slot = slotAt(domain.slots, index);
-  slot.state = SlotState.Free;
+  slot.state = <u8>SlotState.Free;
   slot.next = domain.freeSlot;
   domain.freeSlot = index;
 }
