@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { arch, cpus, platform, release, totalmem } from 'node:os';
+import { arch, cpus, platform, totalmem } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
 /** Where and from what a figure comes. */
@@ -17,7 +17,7 @@ export function provenance(): Provenance {
   const model = (processors[0]?.model ?? 'unknown processor').trim();
   const memory = Math.round(totalmem() / 2 ** 30);
   return {
-    machine: `${processors.length} x ${model}, ${memory} GiB, ${platform()} ${release()} ${arch()}`,
+    machine: `${processors.length} x ${model}, ${memory} GiB, ${platform()} ${arch()}`,
     node: process.version,
     commit: commitNow(),
     date: new Date().toISOString().replace(/\.\d+Z$/, 'Z'),
