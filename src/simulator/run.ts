@@ -1,23 +1,15 @@
+import { KnativeAutoscaler, type KnativeScale } from './knative.ts';
 import type { DispatchPolicy, PolicyActions } from './policy.ts';
 import { Random } from './random.ts';
+import { type SimulatedModel, Upstream } from './upstream.ts';
+
+export type { SimulatedModel } from './upstream.ts';
 
 /** One request of a workload: absolute arrival in ms, objective in ms, lane. */
 export interface SimulatedRequest {
   at: number;
   sloMs: number;
   lane: number;
-}
-
-/** A model server: `servers` batches at once (each lane its own server where `perLane`), first in first out. */
-export interface SimulatedModel {
-  servers: number;
-  perLane: boolean;
-  /** 413 above this. */
-  maxItems: number;
-  /** Mean ms of a batch of n at virtual time t. */
-  meanMs(items: number, t: number): number;
-  /** Lognormal sigma of the service time. */
-  noise: number;
 }
 
 /** What a run came to. Shares are of all requests that arrived after `warmupMs`. */
@@ -28,31 +20,45 @@ export interface SimulationResult {
   refused: number;
   lost: number;
   p50: number;
+  p95: number;
   p99: number;
   meanBatch: number;
   busyMsPerRequest: number;
+  /** Model ms over requests that were answered in time. */
+  busyMsPerGoodRequest: number;
+  /** Share of the time from the first arrival to the last answer in which a server worked, summed over servers. */
   busyShare: number;
+  /** Batches inside the model, mean of each minute that counts (Little: batches/s x time of one). */
+  concurrency: number[];
+  /** Ready replicas, mean after the warm-up; `servers` without an autoscaler. */
+  replicas: number;
   /** Share of on-time answers by request index, for callers that want classes. */
   onTime: Uint8Array;
 }
 
-/** Options of a run: seed of the noise, warm-up that is not counted, and whether callers leave at their objective. */
+/** Options of a run. */
 export interface SimulationOptions {
+  /** Of the noise. */
   seed: number;
+  /** Time that is not counted, at the start and at the end. */
   warmupMs?: number;
+  cooldownMs?: number;
+  /** Callers leave at their objective. */
   giveUp?: boolean;
+  /** Knative scales the model's servers; `model.servers` does not count then. */
+  scale?: KnativeScale;
 }
 
-interface Batch {
-  id: number;
-  lane: number;
-  ids: readonly number[];
-  tooLarge: boolean;
+enum State {
+  Open = 0,
+  Answered = 1,
+  Refused = 2,
+  Left = 3,
 }
 
 /**
  * Runs a policy against a model in virtual time: no clock, no chance but the seed.
- * Events at one instant are taken in the order completions, departures, arrivals, wake.
+ * Events at one instant are taken in the order replicas, completions, departures, arrivals, wake.
  */
 export function simulate(
   policy: DispatchPolicy,
@@ -60,140 +66,171 @@ export function simulate(
   model: SimulatedModel,
   options: SimulationOptions,
 ): SimulationResult {
-  const random = new Random(options.seed);
-  const ends: { at: number; batch: Batch }[] = [];
-  const serverFree: number[][] = [];
-  const answeredAt = new Float64Array(workload.length).fill(Number.NaN);
-  const state = new Uint8Array(workload.length);
   const start = workload[0]?.at ?? 0;
-  let batches = 0;
-  let items = 0;
-  let busyMs = 0;
+  const end = workload.at(-1)?.at ?? start;
+  const last = end + 120_000;
+  const upstream = new Upstream(model, new Random(options.seed), start);
+  const scaler = options.scale && new KnativeAutoscaler(options.scale, upstream, start);
+  const outcome = {
+    answeredAt: new Float64Array(workload.length).fill(Number.NaN),
+    state: new Uint8Array(workload.length),
+  };
+  let open = workload.length;
+  const close = (id: number, state: State) => {
+    if (outcome.state[id] !== State.Open) return;
+    outcome.state[id] = state;
+    open--;
+  };
   let now = start;
-
   const act: PolicyActions = {
-    dispatch(id, lane, ids) {
-      const tooLarge = ids.length > model.maxItems;
-      const key = model.perLane ? lane : 0;
-      serverFree[key] ??= new Array(model.servers).fill(0);
-      const servers = serverFree[key] as number[];
-      let server = 0;
-      for (let i = 1; i < servers.length; i++) if ((servers[i] as number) < (servers[server] as number)) server = i;
-      const begin = Math.max(now, servers[server] as number);
-      const ms = tooLarge ? 0.2 : model.meanMs(ids.length, begin) * random.noise(model.noise);
-      servers[server] = begin + ms;
-      if (!tooLarge) {
-        batches++;
-        items += ids.length;
-        busyMs += ms;
-      }
-      insertByTime(ends, { at: begin + ms, batch: { id, lane, ids: [...ids], tooLarge } });
-    },
-    refuse(id) {
-      state[id] = 2;
-    },
+    dispatch: (id, lane, ids) => upstream.submit(now, id, lane, ids),
+    refuse: (id) => close(id, State.Refused),
   };
 
+  const from = start + (options.warmupMs ?? 0);
+  const until = end - (options.cooldownMs ?? 0);
+  const meter = new Meter(from, until, upstream, scaler);
   let next = 0;
   let leaving = 0;
   let wake = Number.POSITIVE_INFINITY;
-  const last = (workload.at(-1)?.at ?? start) + 120_000;
-  const splitOf = new Map<number, { id: number; left: number }>();
-  while (now <= last) {
+  /** Parts of batches that were refused as too large and are still under way. */
+  const parts = new Map<number, number>();
+  while (open > 0 && now <= last) {
     const arrivalAt = workload[next]?.at ?? Number.POSITIVE_INFINITY;
-    const endAt = ends[0]?.at ?? Number.POSITIVE_INFINITY;
-    const leaver = options.giveUp ? workload[leaving] : undefined;
-    const leaveAt = leaver && leaving < next ? leaver.at + leaver.sloMs : Number.POSITIVE_INFINITY;
-    if (next >= workload.length && ends.length === 0 && state.every((s) => s !== 0)) break;
-    const soonest = Math.min(arrivalAt, endAt, leaveAt, wake);
+    const leaver = options.giveUp && leaving < next ? workload[leaving] : undefined;
+    const leaveAt = leaver ? leaver.at + leaver.sloMs : Number.POSITIVE_INFINITY;
+    const soonest = Math.min(arrivalAt, upstream.nextEnd, leaveAt, wake);
+    // An autoscaler alone never ends: without anything else to come, the run is over.
     if (soonest === Number.POSITIVE_INFINITY) break;
-    now = Math.max(now, soonest);
-    while (ends.length > 0 && (ends[0] as { at: number }).at <= now) {
-      const { batch } = ends.shift() as { batch: Batch };
+    now = Math.max(now, Math.min(soonest, scaler?.nextAt ?? soonest, meter.nextAt));
+    meter.read(now);
+    scaler?.advance(now);
+    if (now < soonest && now < upstream.nextEnd) continue;
+    for (let batch = upstream.takeEnded(now); batch; batch = upstream.takeEnded(now)) {
+      const left = parts.get(batch.id) ?? 0;
       if (batch.tooLarge) {
         // The host halves inside the same slot, as the companion does.
         const half = batch.ids.length >> 1;
-        const parts = [batch.ids.slice(0, half), batch.ids.slice(half)];
-        const owner = splitOf.get(batch.id) ?? { id: batch.id, left: 0 };
-        owner.left += owner.left === 0 ? 2 : 1;
-        splitOf.set(batch.id, owner);
-        for (const part of parts) act.dispatch(batch.id, batch.lane, part);
+        parts.set(batch.id, left + (left === 0 ? 2 : 1));
+        upstream.submit(now, batch.id, batch.lane, batch.ids.slice(0, half));
+        upstream.submit(now, batch.id, batch.lane, batch.ids.slice(half));
         continue;
       }
       for (const id of batch.ids) {
-        answeredAt[id] = now;
-        if (state[id] === 0) state[id] = 1;
+        outcome.answeredAt[id] = now;
+        close(id, State.Answered);
       }
-      const owner = splitOf.get(batch.id);
-      if (owner && --owner.left > 0) continue;
-      splitOf.delete(batch.id);
-      policy.complete(now, batch.id, owner !== undefined);
+      if (left > 1) {
+        parts.set(batch.id, left - 1);
+        continue;
+      }
+      parts.delete(batch.id);
+      policy.complete(now, batch.id, left > 0);
     }
-    while (
-      options.giveUp &&
-      leaving < next &&
-      (workload[leaving] as SimulatedRequest).at + (workload[leaving] as SimulatedRequest).sloMs <= now
-    ) {
-      if (state[leaving] === 0) {
-        state[leaving] = 3;
-        policy.cancel(now, leaving);
-      }
-      leaving++;
+    for (; options.giveUp && leaving < next; leaving++) {
+      const request = workload[leaving] as SimulatedRequest;
+      if (request.at + request.sloMs > now) break;
+      if (outcome.state[leaving] !== State.Open) continue;
+      close(leaving, State.Left);
+      policy.cancel(now, leaving);
     }
     while (next < workload.length && (workload[next] as SimulatedRequest).at <= now) {
       const request = workload[next] as SimulatedRequest;
       policy.arrive(now, next, request.lane, request.at + request.sloMs);
       next++;
     }
-    wake = policy.step(now, act);
-    if (wake <= now) wake = now;
-    if (next >= workload.length && ends.length === 0 && wake > last) break;
+    wake = Math.max(policy.step(now, act), now);
   }
-  return summarise(workload, answeredAt, state, start + (options.warmupMs ?? 0), {
-    batches,
-    items,
-    busyMs,
-    elapsed: (workload.at(-1)?.at ?? start) - start,
-  });
+  return {
+    ...summarise(workload, outcome, from, until, upstream.busyMs),
+    meanBatch: upstream.items / upstream.batches,
+    busyMsPerRequest: upstream.busyMs / upstream.items,
+    busyShare: upstream.busyMs / (upstream.lastEnd - start),
+    concurrency: meter.concurrency,
+    replicas: scaler ? meter.replicas : model.servers,
+  };
 }
 
-function insertByTime<T extends { at: number }>(list: T[], entry: T): void {
-  let i = list.length;
-  while (i > 0 && (list[i - 1] as T).at > entry.at) i--;
-  list.splice(i, 0, entry);
+/** The integrals of concurrency and replicas at one time. */
+interface Reading {
+  at: number;
+  insideMs: number;
+  replicaMs: number;
+}
+
+/** Reads the integrals of concurrency and replicas each minute of the time that counts. */
+class Meter {
+  readonly #upstream: Upstream;
+  readonly #scaler: KnativeAutoscaler | undefined;
+  readonly #from: number;
+  readonly #until: number;
+  readonly #readings: Reading[] = [];
+  nextAt: number;
+
+  constructor(from: number, until: number, upstream: Upstream, scaler: KnativeAutoscaler | undefined) {
+    this.#upstream = upstream;
+    this.#scaler = scaler;
+    this.#from = from;
+    this.#until = until;
+    this.nextAt = from;
+  }
+
+  read(now: number): void {
+    if (now < this.nextAt) return;
+    const replicaMs = this.#scaler?.replicaMs(now) ?? 0;
+    this.#readings.push({ at: now, insideMs: this.#upstream.insideMs(now), replicaMs });
+    const left = this.#until - now;
+    this.nextAt = left <= 1e-6 ? Number.POSITIVE_INFINITY : Math.min(now + 60_000, this.#until);
+  }
+
+  get concurrency(): number[] {
+    return this.#readings.slice(1).map((reading, i) => {
+      const before = this.#readings[i] as Reading;
+      return (reading.insideMs - before.insideMs) / (reading.at - before.at);
+    });
+  }
+
+  get replicas(): number {
+    const first = this.#readings[0];
+    const last = this.#readings.at(-1);
+    return first && last ? (last.replicaMs - first.replicaMs) / (this.#until - this.#from) : Number.NaN;
+  }
 }
 
 function summarise(
   workload: readonly SimulatedRequest[],
-  answeredAt: Float64Array,
-  state: Uint8Array,
+  outcome: { answeredAt: Float64Array; state: Uint8Array },
   from: number,
-  totals: { batches: number; items: number; busyMs: number; elapsed: number },
-): SimulationResult {
+  until: number,
+  busyMs: number,
+) {
   const onTime = new Uint8Array(workload.length);
   const latencies: number[] = [];
   let requests = 0;
   let good = 0;
+  let goodAtAll = 0;
   let answered = 0;
   let refused = 0;
   let lost = 0;
   workload.forEach((request, id) => {
-    if (request.at < from) return;
+    const latency = (outcome.answeredAt[id] as number) - request.at;
+    const state = outcome.state[id];
+    const inTime = state === State.Answered && latency <= request.sloMs + 1e-6;
+    if (inTime) goodAtAll++;
+    if (request.at < from || request.at > until) return;
     requests++;
-    if (state[id] === 1) {
+    if (state === State.Answered) {
       answered++;
-      const latency = (answeredAt[id] as number) - request.at;
       latencies.push(latency);
-      if (latency <= request.sloMs + 1e-6) {
+      if (inTime) {
         good++;
         onTime[id] = 1;
       }
-    } else if (state[id] === 0) lost++;
+    } else if (state === State.Open) lost++;
     else refused++;
   });
-  latencies.sort((a, b) => a - b);
-  const quantile = (q: number) =>
-    latencies[Math.min(latencies.length - 1, Math.floor(q * latencies.length))] ?? Number.NaN;
+  const sorted = Float64Array.from(latencies).sort();
+  const quantile = (q: number) => sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] ?? Number.NaN;
   return {
     requests,
     goodput: good / requests,
@@ -201,10 +238,9 @@ function summarise(
     refused,
     lost,
     p50: quantile(0.5),
+    p95: quantile(0.95),
     p99: quantile(0.99),
-    meanBatch: totals.items / totals.batches,
-    busyMsPerRequest: totals.busyMs / totals.items,
-    busyShare: totals.busyMs / totals.elapsed,
+    busyMsPerGoodRequest: busyMs / goodAtAll,
     onTime,
   };
 }
