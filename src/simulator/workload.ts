@@ -30,6 +30,29 @@ export function poisson(
   return requests;
 }
 
+/** On/off bursts: phases of exponential length (mean `phaseMs`) at two rates, `ratio` to 1, whose mean is `perSecond`. */
+export function onOff(
+  seed: number,
+  start: number,
+  seconds: number,
+  perSecond: number,
+  ratio: number,
+  phaseMs: number,
+  kinds: readonly { weight: number; sloMs: number; lane: number }[],
+): SimulatedRequest[] {
+  const random = new Random(seed);
+  const low = (2 * perSecond) / (1 + ratio);
+  const phases: SimulatedRequest[][] = [];
+  let on = random.uniform() < 0.5;
+  for (let at = 0; at < seconds * 1000; on = !on) {
+    const length = Math.min(random.exponential(phaseMs), seconds * 1000 - at);
+    const phaseSeed = Math.floor(random.uniform() * 2 ** 32);
+    phases.push(poisson(phaseSeed, start + at, length / 1000, on ? low * ratio : low, kinds));
+    at += length;
+  }
+  return phases.flat();
+}
+
 /** The entry in whose stretch of the cumulated weights `point` lies. */
 function choose<T extends { weight: number }>(entries: readonly T[], point: number): T | undefined {
   let passed = 0;

@@ -1,7 +1,7 @@
 import * as assert from 'uvu/assert';
 import { Random } from '../../src/simulator/random.ts';
 import { simulate } from '../../src/simulator/run.ts';
-import { poisson, referenceModel } from '../../src/simulator/workload.ts';
+import { onOff, poisson, referenceModel } from '../../src/simulator/workload.ts';
 import { suite } from '../support/suite.ts';
 
 suite('workloads', (test) => {
@@ -17,6 +17,19 @@ suite('workloads', (test) => {
     const share = first.filter((request) => request.lane === 0).length / first.length;
     assert.ok(Math.abs(share - 0.75) < 0.04, `${share} of the first kind`);
     assert.ok(first.every((request) => request.at >= 1000 && request.at < 31_000));
+  });
+
+  test('on/off bursts have the mean rate and both phases', () => {
+    const requests = onOff(2, 0, 400, 100, 3, 1000, [{ weight: 1, sloMs: 200, lane: 0 }]);
+    assert.ok(Math.abs(requests.length / 400 - 100) < 6, `${requests.length / 400} a second`);
+    assert.ok(
+      requests.every((request, i) => i === 0 || request.at >= (requests[i - 1]?.at ?? 0)),
+      'in order',
+    );
+    const perSecond = new Array(400).fill(0);
+    for (const request of requests) perSecond[Math.floor(request.at / 1000)]++;
+    assert.ok(perSecond.filter((count) => count < 70).length > 40, 'seconds near 50');
+    assert.ok(perSecond.filter((count) => count > 130).length > 40, 'seconds near 150');
   });
 
   test('noise has mean 1', () => {

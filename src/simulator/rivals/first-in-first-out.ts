@@ -11,7 +11,7 @@ export interface Waiting {
 export abstract class FirstInFirstOut implements DispatchPolicy {
   protected readonly queue: Waiting[] = [];
   protected inFlight = 0;
-  protected readonly sent = new Map<number, { at: number; items: number }>();
+  protected readonly sent = new Map<number, { at: number; taken: readonly Waiting[] }>();
   #batches = 0;
 
   arrive(now: number, id: number, _lane: number, softDeadline: number): void {
@@ -22,7 +22,7 @@ export abstract class FirstInFirstOut implements DispatchPolicy {
     const sent = this.sent.get(batch);
     this.sent.delete(batch);
     this.inFlight--;
-    if (sent) this.observe(sent.items, now - sent.at, now);
+    if (sent) this.observe(sent.taken, now - sent.at, now);
   }
 
   cancel(_now: number, id: number): void {
@@ -32,14 +32,14 @@ export abstract class FirstInFirstOut implements DispatchPolicy {
 
   abstract step(now: number, act: PolicyActions): number;
 
-  /** A batch of `items` took `ms`. */
-  protected observe(_items: number, _ms: number, _now: number): void {}
+  /** The batch of those `taken` took `ms`. */
+  protected observe(_taken: readonly Waiting[], _ms: number, _now: number): void {}
 
   /** Sends the `count` oldest. */
   protected send(now: number, act: PolicyActions, count: number): void {
     const taken = this.queue.splice(0, count);
     const batch = this.#batches++;
-    this.sent.set(batch, { at: now, items: taken.length });
+    this.sent.set(batch, { at: now, taken });
     this.inFlight++;
     act.dispatch(
       batch,

@@ -1,5 +1,5 @@
 import type { PolicyActions } from '../policy.ts';
-import { FirstInFirstOut, never } from './first-in-first-out.ts';
+import { FirstInFirstOut, never, type Waiting } from './first-in-first-out.ts';
 
 /**
  * The sliding-window rule of Nexus: given the model's true L(n), drop heads whose deadline is before now + L(b) for the
@@ -52,8 +52,8 @@ export class BentoMl extends FirstInFirstOut {
     this.#base = Math.min(1, sloMs / 30_000) * 1000;
   }
 
-  protected override observe(items: number, ms: number, now: number): void {
-    this.#samples.push({ items, ms });
+  protected override observe(taken: readonly Waiting[], ms: number, now: number): void {
+    this.#samples.push({ items: taken.length, ms });
     if (this.#samples.length > 50) this.#samples.shift();
     if (now - this.#fittedAt < 5000 && this.#fittedAt > 0) return;
     this.#fittedAt = now;
@@ -83,71 +83,5 @@ export class BentoMl extends FirstInFirstOut {
       break;
     }
     return never;
-  }
-}
-
-/**
- * MLProxy's proxy rule: wait until 0.8 SLO - P95(next size) after the oldest arrival, or until B wait; B grows by 5 and
- * shrinks by 0.7 every 30 s on the P95 of answers and the share of time-outs. No bound on batches in flight.
- */
-export class MlProxy extends FirstInFirstOut {
-  readonly #target: number;
-  readonly #maxItems: number;
-  readonly #times = new Map<number, number[]>();
-  readonly #answers: { at: number; ms: number }[] = [];
-  #largest = 1;
-  #bound = 5;
-  #next = 0;
-  #full = 0;
-  #late = 0;
-
-  constructor(maxItems: number, sloMs: number) {
-    super();
-    this.#maxItems = maxItems;
-    this.#target = 0.8 * sloMs;
-  }
-
-  protected override observe(items: number, ms: number, now: number): void {
-    const times = this.#times.get(items) ?? [];
-    times.push(ms);
-    if (times.length > 200) times.shift();
-    this.#times.set(items, times);
-    this.#largest = Math.max(this.#largest, items);
-    this.#answers.push({ at: now, ms });
-  }
-
-  step(now: number, act: PolicyActions): number {
-    this.#adapt(now);
-    const oldest = this.queue[0];
-    if (!oldest) return never;
-    while (this.queue.length >= this.#bound) {
-      this.#full++;
-      this.send(now, act, this.#bound);
-    }
-    const head = this.queue[0];
-    if (!head) return never;
-    const times = this.#times.get(this.queue.length + 1) ?? this.#times.get(this.#largest) ?? [100];
-    const sorted = [...times].sort((a, b) => a - b);
-    const estimate = Math.max(sorted[Math.floor(0.95 * (sorted.length - 1))] as number, 50);
-    const due = head.at + Math.max(this.#target - estimate, 50);
-    if (now < due) return due;
-    this.#late++;
-    this.send(now, act, this.#bound);
-    return this.queue.length > 0 ? now : never;
-  }
-
-  #adapt(now: number): void {
-    if (this.#next === 0) this.#next = now + 30_000;
-    if (now < this.#next) return;
-    this.#next = now + 30_000;
-    const recent = this.#answers.filter((each) => each.at > now - 60_000).map((each) => each.ms);
-    recent.sort((a, b) => a - b);
-    const p95 = recent[Math.floor(0.95 * (recent.length - 1))] ?? 0;
-    const lateShare = this.#late / Math.max(this.#late + this.#full, 1);
-    const grow = p95 < this.#target && lateShare < 0.5;
-    this.#bound = Math.min(this.#maxItems, Math.max(1, grow ? this.#bound + 5 : Math.floor(0.7 * this.#bound)));
-    this.#late = 0;
-    this.#full = 0;
-    this.#answers.length = 0;
   }
 }

@@ -1,6 +1,14 @@
 import type { PolicyActions } from '../policy.ts';
 import { FirstInFirstOut, never } from './first-in-first-out.ts';
 
+/** No batching: each request goes by itself, at once. The model's own queue is the only one. */
+export class OneByOne extends FirstInFirstOut {
+  step(now: number, act: PolicyActions): number {
+    while (this.queue.length > 0) this.send(now, act, 1);
+    return never;
+  }
+}
+
 /** Sends all that waits as soon as the model is free (Triton, TensorFlow Serving and MLServer at a delay of 0). */
 export class WorkConserving extends FirstInFirstOut {
   readonly #maxItems: number;
