@@ -11,6 +11,7 @@ import {
   planBlocked,
   planBlockedLane,
   planFirst,
+  planFit,
   planFlow,
   planItems,
   planReason,
@@ -22,21 +23,36 @@ import { dequeue, dequeueLate, nextFlow, oldestLate, refuse } from './queue';
 import { Slot, slotAt, SlotState } from './slot';
 import { say } from './verdict';
 
+/** What one lane would send now, kept while the others are looked at. */
+@unmanaged
+class Choice {
+  lane: u32;
+  band: u32;
+  items: u32;
+  /** The size that throughput needs. */
+  fit: u32;
+  first: u32;
+  reason: u32;
+  served: f64;
+  slack: f64;
+  blocked: f64;
+  blockedLane: f64;
+}
+
+const mostUrgent = changetype<Choice>(memory.data(offsetof<Choice>(), 8));
+const mostUrgentFull = changetype<Choice>(memory.data(offsetof<Choice>(), 8));
+
 /**
  * Sends the best batch that may go now; false when none may. Lane and batch are chosen together: band, then the
  * tenant's deficit, then least slack at the size it would run. Lowers `domain.wake` to when a waiting lane wants to be
  * looked at again.
+ *
+ * A lane that has fewer requests than throughput needs gives way to one that has enough, where there is time for both:
+ * a trickle of short deadlines would else take the model one request at a time while the other lanes' queues grow.
  */
 export function dispatchNext(domain: Domain, now: f64): bool {
-  let best = NONE;
-  let bestBand: u32 = 0;
-  let bestServed: f64 = 0;
-  let bestSlack: f64 = 0;
-  let bestItems: u32 = 0;
-  let bestFirst = NONE;
-  let bestReason = Reason.None;
-  let bestBlocked: f64 = 0;
-  let bestBlockedLane: f64 = 0;
+  mostUrgent.lane = NONE;
+  mostUrgentFull.lane = NONE;
   for (let i: u32 = 0; i < domain.laneHigh; i++) {
     const lane = laneAt(domain, i);
     if (lane.waiting == 0 || !mayRun(domain, i, now)) continue;
@@ -46,36 +62,53 @@ export function dispatchNext(domain: Domain, now: f64): bool {
       domain.wake = min(domain.wake, planUntil);
       continue;
     }
-    const flow = flowAt(domain, planFlow);
-    const served = load<f64>(domain.served + (<usize>flow.tenant << 3));
-    const better =
-      best == NONE ||
-      flow.band < bestBand ||
-      (flow.band == bestBand && (served < bestServed || (served == bestServed && planSlack < bestSlack)));
-    if (!better) continue;
-    best = i;
-    bestBand = flow.band;
-    bestServed = served;
-    bestSlack = planSlack;
-    bestItems = planItems;
-    bestFirst = planFirst;
-    bestReason = planReason;
-    bestBlocked = planBlocked;
-    bestBlockedLane = planBlockedLane;
+    consider(domain, mostUrgent, i);
+    if (planItems >= planFit) consider(domain, mostUrgentFull, i);
   }
-  if (best == NONE) return false;
-  const lane = laneAt(domain, best);
-  const batch = openBatch(domain, best, now);
-  if (max(bestBlocked, bestBlockedLane) > 0) fillProbe(domain, batch, bestFirst, bestItems);
+  if (mostUrgent.lane == NONE) return false;
+  const chosen = givesWay(domain) ? mostUrgentFull : mostUrgent;
+  const lane = laneAt(domain, chosen.lane);
+  const batch = openBatch(domain, chosen.lane, now);
+  if (max(chosen.blocked, chosen.blockedLane) > 0) fillProbe(domain, batch, chosen.first, chosen.items);
   else {
-    fillOnTime(domain, lane, batch, bestItems, now);
-    fillLate(domain, lane, batch, bestSlack + latencyQ(lane.model, bestItems), now);
+    fillOnTime(domain, lane, batch, chosen.items, now);
+    fillLate(domain, lane, batch, chosen.slack + latencyQ(lane.model, chosen.items), now);
   }
   const changed = batchAt(domain, batch);
-  changed.blocked = bestBlocked;
-  changed.blockedLane = bestBlockedLane;
-  sendBatch(domain, batch, domain.draining ? Reason.Drain : bestReason, now);
+  changed.blocked = chosen.blocked;
+  changed.blockedLane = chosen.blockedLane;
+  sendBatch(domain, batch, domain.draining ? Reason.Drain : chosen.reason, now);
   return true;
+}
+
+/** Keeps the plan at hand in `choice` if it comes before what is there. */
+function consider(domain: Domain, choice: Choice, laneIndex: u32): void {
+  const flow = flowAt(domain, planFlow);
+  const served = load<f64>(domain.served + (<usize>flow.tenant << 3));
+  const better =
+    choice.lane == NONE ||
+    flow.band < choice.band ||
+    (flow.band == choice.band && (served < choice.served || (served == choice.served && planSlack < choice.slack)));
+  if (!better) return;
+  choice.lane = laneIndex;
+  choice.band = flow.band;
+  choice.items = planItems;
+  choice.fit = planFit;
+  choice.first = planFirst;
+  choice.reason = planReason;
+  choice.served = served;
+  choice.slack = planSlack;
+  choice.blocked = planBlocked;
+  choice.blockedLane = planBlockedLane;
+}
+
+/** Whether the most urgent choice lets the most urgent full batch go first: neither rank nor deadline may suffer. */
+function givesWay(domain: Domain): bool {
+  if (mostUrgentFull.lane == NONE || mostUrgent.items >= mostUrgent.fit) return false;
+  if (mostUrgent.band != mostUrgentFull.band || mostUrgent.served != mostUrgentFull.served) return false;
+  if (mostUrgent.blocked + mostUrgent.blockedLane + mostUrgentFull.blocked + mostUrgentFull.blockedLane > 0) return false;
+  const time = latencyQ(laneAt(domain, mostUrgentFull.lane).model, mostUrgentFull.items);
+  return mostUrgent.slack >= time + guardMs(domain);
 }
 
 /** The waiting heads are told to wait: they are not dropped for the lateness of the wake that ends it. */
@@ -100,7 +133,7 @@ export function dispatchLate(domain: Domain, now: f64): bool {
   const alone = latencyQ(lane.model, 1);
   const room = domain.shortestSloMs - alone - 2.0 * guard;
   const hopeless = alone + guard > domain.sloMs;
-  let most = laneCapacity(domain, lane, now);
+  let most = laneCapacity(domain, lane);
   if (!hopeless) {
     if (room < alone && domain.inFlight > 0) return false;
     most = largestWithin(lane, room, 1, most);
@@ -120,7 +153,7 @@ function fillLate(domain: Domain, lane: Lane, batch: u32, slack: f64, now: f64):
   if (lane.late.count == 0) return;
   const items = batchAt(domain, batch).items;
   const room = min(slack, domain.shortestSloMs - latencyQ(lane.model, max(items, 1)) - 2.0 * guardMs(domain));
-  const most = largestWithin(lane, room, items, max(laneCapacity(domain, lane, now), items));
+  const most = largestWithin(lane, room, items, max(laneCapacity(domain, lane), items));
   takeLate(domain, lane, batch, most, now);
 }
 

@@ -23,7 +23,9 @@ export class Lane {
   refused: u32;
   capacity: u32;
   cold: u32;
-  nextGrowth: f64;
+  /** How far beyond `capacity` the next try towards a refused size goes: doubles with every success. */
+  stride: u32;
+  unused: u32;
   lastUsed: f64;
   model: Latency;
   rate: Rate;
@@ -258,10 +260,10 @@ function resetLane(domain: Domain, row: u32, now: f64): void {
   lane.accepted = 0;
   lane.refused = 0;
   lane.capacity = domain.maxBatchItems;
-  lane.nextGrowth = 0;
+  lane.stride = 1;
   lane.lastUsed = now;
   lane.cold = 1;
-  rateReset(lane.rate, now);
+  rateReset(lane.rate, now, domain.sloMs);
   parallelReset(lane.parallel, domain.batchCount);
   domain.laneHigh = max(domain.laneHigh, row + 1);
 }

@@ -4,7 +4,7 @@ import { latencyLearn, latencyLearnBound, latencyMean, latencyNow, latencyQ, lat
 import { BANDS, checked, clamp, ITEMS_MAX, NONE, TENANTS_MAX } from './memory';
 import { Parallel, parallelLearn, parallelTry, parallelWatch } from './parallel';
 import { enqueue, freeSlot, refuse } from './queue';
-import { rateAdd } from './rate';
+import { rateAdd, rateScale } from './rate';
 import { slotAt, SlotState } from './slot';
 import { say } from './verdict';
 
@@ -96,7 +96,7 @@ function completion(domain: Domain, index: u32, outcome: u32, at: f64): void {
   if (outcome == Outcome.Answered) learn(domain, lane, index, ms, at);
   else if ((outcome == Outcome.TimedOut || outcome == Outcome.Cancelled) && !batch.cold && !batch.disturbed)
     latencyLearnBound(lane.model, batch.items, ms);
-  else if (outcome == Outcome.TooLarge) tooLarge(lane, batch.items, at);
+  else if (outcome == Outcome.TooLarge) tooLarge(lane, batch.items);
 
   for (let i = batch.first; i != NONE; ) {
     const next = slotAt(domain.slots, i).next;
@@ -125,7 +125,7 @@ function noteFirstEnd(domain: Domain, index: u32, at: f64): void {
 function learn(domain: Domain, lane: Lane, index: u32, ms: f64, at: f64): void {
   const batch = batchAt(domain, index);
   domain.lastAnswer = at;
-  accept(lane, batch.items, at);
+  accept(lane, batch.items);
   if (batch.disturbed) return;
   if (batch.cold) {
     domain.cold = 0;
@@ -201,24 +201,28 @@ function seedOthers(domain: Domain, row: u32): void {
   }
 }
 
-/** A size that the model took. Growth towards a refused size goes on at once after a success. */
-function accept(lane: Lane, items: u32, at: f64): void {
+/** A size that the model took: the next try towards a refused one goes twice as far. */
+function accept(lane: Lane, items: u32): void {
   lane.accepted = max(lane.accepted, items);
   if (lane.refused == 0) return;
   if (lane.accepted >= lane.refused) lane.refused = 0;
   if (items > lane.capacity) {
     lane.capacity = items;
-    lane.nextGrowth = at;
+    lane.stride *= 2;
   }
 }
 
-/** 413: halve, remember the refused size, and close in on the limit between the two from below, one try at a time. */
-function tooLarge(lane: Lane, items: u32, at: f64): void {
+/**
+ * 413: halve, remember the refused size, and close in on the limit from below. The first try after a refusal is one
+ * item more than what was accepted, because limits are mostly powers of two, as the sizes that were tried before are:
+ * then one refused try is enough. Every refusal costs the model one batch's fixed time just when work waits.
+ */
+function tooLarge(lane: Lane, items: u32): void {
   if (items <= 1) return;
   lane.refused = lane.refused == 0 ? items : min(lane.refused, items);
   lane.accepted = min(lane.accepted, lane.refused - 1);
   lane.capacity = max(max(lane.accepted, items >> 1), 1);
-  lane.nextGrowth = at + 500.0;
+  lane.stride = 1;
 }
 
 function noteBusy(domain: Domain, at: f64): void {
@@ -231,6 +235,7 @@ function noteBusy(domain: Domain, at: f64): void {
 function applySetting(domain: Domain, code: u32, value: f64): void {
   if (code == Setting.SloMs) {
     domain.sloMs = checked(value, 1, 3.6e6);
+    rateScale(domain.rate, domain.sloMs);
     domain.shortestSloMs = min(domain.shortestSloMs, domain.sloMs);
   } else if (code == Setting.SloQuantile) {
     domain.quantile = checked(value, 0.5, 0.9999);

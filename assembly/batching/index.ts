@@ -57,7 +57,7 @@ export function configure(
   domain.cold = 1;
   domain.busyAt = now;
   domain.lastAnswer = now;
-  rateReset(domain.rate, now);
+  rateReset(domain.rate, now, slo_ms);
   parallelReset(domain.parallel, batches);
   return changetype<usize>(domain);
 }

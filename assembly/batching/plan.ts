@@ -5,13 +5,15 @@ import { latencyMean, latencyQ, latencyWait } from './latency';
 import { clamp, NONE } from './memory';
 import { parallelLimit } from './parallel';
 import { becomeLate, nextFlow } from './queue';
-import { rateGap, rateNow } from './rate';
+import { rateGap, rateNow, ratePeak } from './rate';
 import { slotAt } from './slot';
 
 // What one lane would send now. `examine` fills the plan below; there is one, because one decision is made at a time.
 
 /** Items to send, the flow whose head leads the batch, and the slack that is left at that size. */
 export let planItems: u32 = 0;
+/** The size that throughput needs. */
+export let planFit: u32 = 1;
 export let planFlow: u32 = NONE;
 /** The first request to take: the flow's head, unless a probe starts further back. */
 export let planFirst: u32 = NONE;
@@ -29,9 +31,9 @@ export function guardMs(domain: Domain): f64 {
 }
 
 /** Items a batch of this lane may hold, never more than twice of what was tried before. */
-export function laneCapacity(domain: Domain, lane: Lane, now: f64): u32 {
+export function laneCapacity(domain: Domain, lane: Lane): u32 {
   let most = lane.capacity;
-  if (lane.refused > lane.capacity + 1 && now >= lane.nextGrowth) most = (lane.capacity + lane.refused) >> 1;
+  if (lane.refused > lane.capacity + 1) most = min(lane.capacity + lane.stride, (lane.capacity + lane.refused) >> 1);
   most = min(most, domain.maxBatchItems);
   const tried = max<u32>(lane.model.largest, 1);
   return max<u32>(min(most, tried * 2), 1);
@@ -55,6 +57,16 @@ function leastItems(lane: Lane, rate: f64, most: u32): u32 {
     if (<f64>n >= rate * latencyMean(lane.model, n)) return n;
   }
   return most;
+}
+
+/**
+ * The ms that a head must have left to lead a batch of `items`. Without `caution` it stays while it is more likely than
+ * not to be in time: nobody would gain by giving it up, because one batch takes all that waits or later ones will. In
+ * overload, caution 1, its place goes to one that is in time with the promised probability.
+ */
+function headMs(lane: Lane, items: u32, caution: f64): f64 {
+  const mean = latencyMean(lane.model, items);
+  return mean + caution * (latencyQ(lane.model, items) - mean);
 }
 
 /** The largest n in [least, most] that ends within `slack` ms. */
@@ -111,10 +123,11 @@ export function mayRun(domain: Domain, laneIndex: u32, now: f64): bool {
 export function examine(domain: Domain, laneIndex: u32, now: f64): bool {
   const lane = laneAt(domain, laneIndex);
   const guard = guardMs(domain);
-  const most = laneCapacity(domain, lane, now);
+  const most = laneCapacity(domain, lane);
   const blocked = max(planBlocked, planBlockedLane);
-  const need = max(rateNow(domain.rate, now), demandRate(domain.demand, now)) / <f64>domain.parallel.k;
+  const need = max(ratePeak(domain.rate, now), demandRate(domain.demand, now)) / <f64>domain.parallel.k;
   const fit = leastItems(lane, need, most);
+  const caution = clamp((domainLoad(domain, lane, now) - 1.0) / 0.1, 0.0, 1.0);
   planUntil = -1;
 
   let flowIndex: u32;
@@ -127,9 +140,7 @@ export function examine(domain: Domain, laneIndex: u32, now: f64): bool {
     const slot = slotAt(domain.slots, head);
     least = max(min(fit, lane.items), slot.items);
     slack = slot.soft - now - guard;
-    if (latencyQ(lane.model, least) <= slack) break;
-    // Where one batch takes all that waits, nobody would gain by giving the head up while it is more likely than not.
-    if (lane.items <= fit && latencyMean(lane.model, least) <= slack) break;
+    if (headMs(lane, least, lane.items <= fit ? 0 : caution) <= slack) break;
     // Before eight observations nothing is given up: the first batches teach what the prior cannot know.
     if (lane.model.seen == 0 || domain.observed < 8) break;
     // A head that waited because this kernel told it to is not dropped for the timer's lateness.
@@ -142,6 +153,8 @@ export function examine(domain: Domain, laneIndex: u32, now: f64): bool {
   }
   planFirst = flowAt(domain, flowIndex).order.head;
   if (blocked > 0) {
+    // On a serial model a probe of a few requests takes the time that a full batch of another lane needs.
+    if (domain.waiting > lane.waiting && fit > 2 * lane.items) return false;
     // A probe may turn out to stand in a queue: it takes only requests for which that would still be in time.
     const time = latencyQ(lane.model, least);
     // What arrives meanwhile would stand behind both, so there has to be room for that too, or nothing left to lose.
@@ -159,6 +172,7 @@ export function examine(domain: Domain, laneIndex: u32, now: f64): bool {
     planUntil = waitUntil(domain, lane, items, min(slack, tightest(domain, lane) - now - guard), top, now);
   }
   planItems = items;
+  planFit = fit;
   planFlow = flowIndex;
   planSlack = slack - latencyQ(lane.model, items);
   return true;
@@ -183,8 +197,7 @@ function waitUntil(domain: Domain, lane: Lane, items: u32, slack: f64, top: u32,
   const patience = patienceNow(domain, lane, now);
   if (patience <= 0) return -1;
   const model = lane.model;
-  const company = items + 1 + <u32>min(rateNow(lane.rate, now) * max(slack, 0.0), 1024.0);
-  const latest = now + slack - latencyWait(model, min(company, top));
+  const latest = now + longestWait(lane, items, slack, top, now);
   if (latest <= now + 0.05) {
     planReason = Reason.Deadline;
     return -1;
@@ -197,4 +210,21 @@ function waitUntil(domain: Domain, lane: Lane, items: u32, slack: f64, top: u32,
     return -1;
   }
   return min(latest, max(lane.rate.last + worth, now + 0.05));
+}
+
+/**
+ * The most ms w after which a batch of all that came meanwhile would still end in time: w + L_wait(items + rate x w) is
+ * at most `slack`. Below 0 not even now.
+ */
+function longestWait(lane: Lane, items: u32, slack: f64, top: u32, now: f64): f64 {
+  const rate = rateNow(lane.rate, now);
+  let low = slack - latencyWait(lane.model, top);
+  let high = slack - latencyWait(lane.model, min(items + 1, top));
+  while (high - low > 0.25) {
+    const middle = 0.5 * (low + high);
+    const company = items + 1 + <u32>min(rate * max(middle, 0.0), 1024.0);
+    if (middle + latencyWait(lane.model, min(company, top)) <= slack) low = middle;
+    else high = middle;
+  }
+  return low;
 }

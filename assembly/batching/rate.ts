@@ -1,17 +1,23 @@
+import { clamp } from './memory';
+
 /**
- * Arrival rate in items per ms: two exponentially decayed counters, of one second and of ten.
+ * Arrival rate in items per ms: three exponentially decayed counters, of two objectives, of one second and of ten.
  *
- * The quick one sees a burst within a second; the slow one steadies it at low rates, where a second holds few arrivals.
+ * The one of two objectives sees a burst while what it brought can still be served in time; the one of a second sees a
+ * rise in load; the slow one steadies both at low rates, where a second holds few arrivals.
  * A counter c with time constant T estimates the rate as c / T once the process is older than T.
  */
 @unmanaged
 export class Rate {
+  burst: f64;
   quick: f64;
   slow: f64;
   at: f64;
   born: f64;
   last: f64;
   requests: f64;
+  /** Time constant of `burst`. */
+  burstMs: f64;
 }
 
 // @ts-ignore: decorator
@@ -19,7 +25,9 @@ export class Rate {
 // @ts-ignore: decorator
 @inline const SLOW_MS: f64 = 10000.0;
 
-export function rateReset(rate: Rate, now: f64): void {
+export function rateReset(rate: Rate, now: f64, sloMs: f64): void {
+  rateScale(rate, sloMs);
+  rate.burst = 0;
   rate.quick = 0;
   rate.slow = 0;
   rate.requests = 0;
@@ -28,9 +36,15 @@ export function rateReset(rate: Rate, now: f64): void {
   rate.last = now;
 }
 
+/** The objective changed. */
+export function rateScale(rate: Rate, sloMs: f64): void {
+  rate.burstMs = clamp(2.0 * sloMs, 50.0, QUICK_MS);
+}
+
 function decay(rate: Rate, now: f64): void {
   const passed = now - rate.at;
   if (passed <= 0) return;
+  rate.burst *= Math.exp(-passed / rate.burstMs);
   rate.quick *= Math.exp(-passed / QUICK_MS);
   const keep = Math.exp(-passed / SLOW_MS);
   rate.slow *= keep;
@@ -40,6 +54,7 @@ function decay(rate: Rate, now: f64): void {
 
 export function rateAdd(rate: Rate, now: f64, items: u32): void {
   decay(rate, now);
+  rate.burst += <f64>items;
   rate.quick += <f64>items;
   rate.slow += <f64>items;
   rate.requests += 1;
@@ -51,6 +66,13 @@ export function rateNow(rate: Rate, now: f64): f64 {
   decay(rate, now);
   const age = max(now - rate.born, 50.0);
   return max(rate.quick / min(QUICK_MS, age), rate.slow / min(SLOW_MS, age));
+}
+
+/** The same, or the rate of the last two objectives where that is larger: what the size of a batch has to keep up with. */
+export function ratePeak(rate: Rate, now: f64): f64 {
+  const steady = rateNow(rate, now);
+  const age = max(now - rate.born, 50.0);
+  return max(steady, rate.burst / min(rate.burstMs, age));
 }
 
 /** Expected ms until the next request: the mean gap, or the time since the last one where that is longer. */

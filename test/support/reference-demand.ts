@@ -1,19 +1,27 @@
 // Plain references of the two estimates of load that the policy reads: what arrives, and what is due.
 
-/** Items per ms that arrive: the larger of two decayed counters, of one second and of ten. */
+/** Items per ms that arrive: the largest of decayed counters, of one second, of ten, and for peaks of two objectives. */
 export class ReferenceRate {
   readonly #born: number;
   #at: number;
+  #peakMs = 0;
+  #peak = 0;
   #quick = 0;
   #slow = 0;
 
-  constructor(now: number) {
+  constructor(now: number, sloMs: number) {
     this.#born = now;
     this.#at = now;
+    this.scale(sloMs);
+  }
+
+  scale(sloMs: number): void {
+    this.#peakMs = Math.min(Math.max(2 * sloMs, 50), 1000);
   }
 
   add(at: number, items: number): void {
     this.#decay(at);
+    this.#peak += items;
     this.#quick += items;
     this.#slow += items;
   }
@@ -24,9 +32,15 @@ export class ReferenceRate {
     return Math.max(this.#quick / Math.min(1000, age), this.#slow / Math.min(10_000, age));
   }
 
+  peakPerMs(now: number): number {
+    const steady = this.perMs(now);
+    return Math.max(steady, this.#peak / Math.min(this.#peakMs, Math.max(now - this.#born, 50)));
+  }
+
   #decay(now: number): void {
     const passed = now - this.#at;
     if (passed <= 0) return;
+    this.#peak *= Math.exp(-passed / this.#peakMs);
     this.#quick *= Math.exp(-passed / 1000);
     this.#slow *= Math.exp(-passed / 10_000);
     this.#at = now;

@@ -32,7 +32,8 @@ export interface Lane {
   accepted: number;
   refused: number;
   capacity: number;
-  nextGrowth: number;
+  /** How far beyond `capacity` the next try towards a refused size goes. */
+  stride: number;
   lastUsed: number;
   cold: boolean;
   /** Samples that its curve is made of, and the largest size among them. */
@@ -90,7 +91,7 @@ export class ReferenceDomain {
     this.now = now;
     this.#lastAnswer = now;
     this.shortestSloMs = settings.sloMs;
-    this.rate = new ReferenceRate(now);
+    this.rate = new ReferenceRate(now, settings.sloMs);
     this.demand = new ReferenceDemand(settings.sloMs);
     this.#freeSlots = Array.from({ length: settings.maxWaiting }, (_, slot) => slot);
   }
@@ -105,7 +106,7 @@ export class ReferenceDomain {
       accepted: 0,
       refused: 0,
       capacity: this.settings.maxBatchItems,
-      nextGrowth: 0,
+      stride: 1,
       lastUsed: this.now,
       cold: true,
       seen: 0,
@@ -165,6 +166,7 @@ export class ReferenceDomain {
     this.#events.push(() => {
       if (setting === Setting.SloMs) {
         this.settings.sloMs = value;
+        this.rate.scale(value);
         this.shortestSloMs = Math.min(this.shortestSloMs, value);
       } else if (setting === Setting.MaxBatchItems) {
         this.settings.maxBatchItems = value;
@@ -271,7 +273,7 @@ export class ReferenceDomain {
         if (lane.accepted >= lane.refused) lane.refused = 0;
         if (batch.items > lane.capacity) {
           lane.capacity = batch.items;
-          lane.nextGrowth = at;
+          lane.stride *= 2;
         }
       }
       if (!batch.disturbed) {
@@ -290,7 +292,7 @@ export class ReferenceDomain {
       lane.refused = lane.refused === 0 ? batch.items : Math.min(lane.refused, batch.items);
       lane.accepted = Math.min(lane.accepted, lane.refused - 1);
       lane.capacity = Math.max(lane.accepted, batch.items >> 1, 1);
-      lane.nextGrowth = at + 500;
+      lane.stride = 1;
     }
     for (const request of batch.requests.toReversed()) this.#free(request);
     lane.lastUsed = at;

@@ -6,6 +6,8 @@ interface Plan {
   lane: number;
   head: Request;
   items: number;
+  /** The size that throughput needs. */
+  fit: number;
   slack: number;
   reason: Reason;
 }
@@ -50,16 +52,24 @@ function nextRequest(domain: ReferenceDomain, index: number): Request | undefine
 /** Never more than the model is known to take, nor than twice of what was tried before. */
 function capacityOf(domain: ReferenceDomain, lane: Lane): number {
   let most = lane.capacity;
-  if (lane.refused > lane.capacity + 1 && domain.now >= lane.nextGrowth) most = (lane.capacity + lane.refused) >> 1;
+  if (lane.refused > lane.capacity + 1)
+    most = Math.min(lane.capacity + lane.stride, (lane.capacity + lane.refused) >> 1);
   return Math.max(Math.min(most, domain.settings.maxBatchItems, Math.max(lane.largest, 1) * 2), 1);
 }
 
 /** n_min: the least n with n / L(n) >= the rate at which work comes or is due. */
 function leastItems(domain: ReferenceDomain, index: number, most: number, curves: Curves): number {
-  const rate = Math.max(domain.rate.perMs(domain.now), domain.demand.perMs(domain.now));
+  const rate = Math.max(domain.rate.peakPerMs(domain.now), domain.demand.perMs(domain.now));
   let n = 1;
   while (n < most && n < rate * curves.expectedMs(index, n)) n++;
   return n;
+}
+
+/** 0 up to the load that full batches can carry, 1 from a tenth beyond it on. */
+function caution(domain: ReferenceDomain, index: number, curves: Curves): number {
+  const n = Math.min(domain.settings.maxBatchItems, (domain.lanes[index] as Lane).capacity);
+  const load = (domain.rate.perMs(domain.now) * curves.expectedMs(index, n)) / n;
+  return Math.min(Math.max((load - 1) / 0.1, 0), 1);
 }
 
 /** The largest n from `least` to `most` whose quantile ends within `slack`; `least` where none does. */
@@ -79,9 +89,10 @@ function plan(domain: ReferenceDomain, index: number, curves: Curves): Plan | un
     const waiting = domain.onTime(index).reduce((sum, each) => sum + each.items, 0);
     const least = Math.max(Math.min(fit, waiting), head.items);
     const slack = head.soft - domain.now - domain.guard;
-    const fits = curves.quantileMs(index, least) <= slack;
-    const takesAll = waiting <= fit && curves.expectedMs(index, least) <= slack;
-    if (!fits && !takesAll && lane.seen > 0 && domain.observed >= 8) {
+    const mean = curves.expectedMs(index, least);
+    const careful = waiting <= fit ? 0 : caution(domain, index, curves);
+    const fits = mean + careful * (curves.quantileMs(index, least) - mean) <= slack;
+    if (!fits && lane.seen > 0 && domain.observed >= 8) {
       if (domain.verdicts.length >= domain.room) return undefined;
       domain.becomeLate(head);
       continue;
@@ -89,11 +100,14 @@ function plan(domain: ReferenceDomain, index: number, curves: Curves): Plan | un
     const top = Math.min(most, Math.max(curves.laneKnee(index), least));
     const items = largestWithin(index, slack, least, Math.max(Math.min(top, waiting), least), curves);
     const reason = items >= most ? Reason.Full : Reason.SlotFree;
-    return { lane: index, head, items, slack: slack - curves.quantileMs(index, items), reason };
+    return { lane: index, head, items, fit, slack: slack - curves.quantileMs(index, items), reason };
   }
 }
 
-/** Lane and batch together: band, then the tenant that got least, then least slack at the size it would run. */
+/**
+ * Lane and batch together: band, then the tenant that got least, then least slack at the size it would run. A batch that
+ * is smaller than throughput needs lets one of the same rank that is not go first, where there is time for both.
+ */
 function sendOnTime(domain: ReferenceDomain, curves: Curves): boolean {
   if (domain.batch) return false;
   const plans: Plan[] = [];
@@ -103,8 +117,12 @@ function sendOnTime(domain: ReferenceDomain, curves: Curves): boolean {
   }
   const served = (each: Plan) => domain.served.get(each.head.tenant) ?? 0;
   plans.sort((a, b) => a.head.band - b.head.band || served(a) - served(b) || a.slack - b.slack);
-  const best = plans[0];
-  if (!best) return false;
+  const urgent = plans[0];
+  if (!urgent) return false;
+  const full = plans.find((each) => each.items >= each.fit);
+  const sameRank = full && full.head.band === urgent.head.band && served(full) === served(urgent);
+  const timeForBoth = full && urgent.slack >= curves.quantileMs(full.lane, full.items) + domain.guard;
+  const best = urgent.items < urgent.fit && full && sameRank && timeForBoth ? full : urgent;
   const lane = domain.lanes[best.lane] as Lane;
   const batch: Request[] = [];
   // Those that the batch would answer late stay behind, unless nothing is known yet.
