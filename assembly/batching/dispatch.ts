@@ -8,6 +8,7 @@ import {
   laneCapacity,
   largestWithin,
   mayRun,
+  planAhead,
   planBlocked,
   planBlockedLane,
   planFirst,
@@ -37,6 +38,7 @@ class Choice {
   slack: f64;
   blocked: f64;
   blockedLane: f64;
+  ahead: f64;
 }
 
 const mostUrgent = changetype<Choice>(memory.data(offsetof<Choice>(), 8));
@@ -77,6 +79,7 @@ export function dispatchNext(domain: Domain, now: f64): bool {
   const changed = batchAt(domain, batch);
   changed.blocked = chosen.blocked;
   changed.blockedLane = chosen.blockedLane;
+  changed.ahead = chosen.ahead;
   sendBatch(domain, batch, domain.draining ? Reason.Drain : chosen.reason, now);
   return true;
 }
@@ -100,6 +103,7 @@ function consider(domain: Domain, choice: Choice, laneIndex: u32): void {
   choice.slack = planSlack;
   choice.blocked = planBlocked;
   choice.blockedLane = planBlockedLane;
+  choice.ahead = planAhead;
 }
 
 /** Whether the most urgent choice lets the most urgent full batch go first: neither rank nor deadline may suffer. */
@@ -128,7 +132,7 @@ export function dispatchLate(domain: Domain, now: f64): bool {
   const lane = laneAt(domain, laneIndex);
   // A lane that has only late work gets one batch a second even beside work that is on time: things may have changed.
   if (domain.waiting > 0 && (lane.waiting > 0 || now - lane.lastUsed < 1000.0)) return false;
-  if (!mayRun(domain, laneIndex, now) || planBlocked > 0 || planBlockedLane > 0) return false;
+  if (!mayRun(domain, laneIndex, now) || planBlocked > 0 || planBlockedLane > 0 || planAhead > 0) return false;
   const guard = guardMs(domain);
   const alone = latencyQ(lane.model, 1);
   const room = domain.shortestSloMs - alone - 2.0 * guard;
@@ -226,6 +230,7 @@ function openBatch(domain: Domain, laneIndex: u32, now: f64): u32 {
   batch.sent = now;
   batch.blocked = 0;
   batch.blockedLane = 0;
+  batch.ahead = 0;
   batch.firstEnd = 0;
   batch.firstEndLane = 0;
   batch.disturbed = 0;
@@ -247,12 +252,13 @@ function sendBatch(domain: Domain, index: u32, reason: Reason, now: f64): void {
   const batch = batchAt(domain, index);
   const lane = laneAt(domain, batch.lane);
   const time = latencyMean(lane.model, batch.items);
-  batch.expected = now + max(batch.blocked, batch.blockedLane) + time;
+  batch.expected = now + max(max(batch.blocked, batch.blockedLane), batch.ahead) + time;
   batch.cold = max(domain.cold, lane.cold);
   if (now - domain.lastAnswer > 60000.0 && domain.inFlight == 0) batch.cold = 1;
   batch.level = domain.parallel.k;
   batch.levelLane = lane.parallel.k;
   batch.full = domain.inFlight + 1 >= domain.parallel.k ? 1 : 0;
+  batch.behindLane = batch.ahead > 0 && lane.inFlight >= lane.parallel.k ? 1 : 0;
   batch.fullLane = lane.inFlight + 1 >= lane.parallel.k ? 1 : 0;
   if (batch.blocked > 0) parallelSent(domain.parallel, now, time);
   if (batch.blockedLane > 0) parallelSent(lane.parallel, now, time);

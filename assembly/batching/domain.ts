@@ -52,6 +52,8 @@ export class Batch {
   /** Ms until the first of the others would end, when this one was sent on top of the limit; else 0. */
   blocked: f64;
   blockedLane: f64;
+  /** Ms that it was expected to stand behind the one whose slot it takes over; else 0. */
+  ahead: f64;
   /** When the first of the others ended after this one was sent, of all and of its lane; 0 before. */
   firstEnd: f64;
   firstEndLane: f64;
@@ -67,6 +69,8 @@ export class Batch {
   levelLane: u32;
   /** Whether it was sent as the last of its lane's k. */
   fullLane: u32;
+  /** Whether it was sent ahead of the end of a batch of its own lane. */
+  behindLane: u32;
   /** The clock jumped while it was in flight: what it took teaches nothing. */
   disturbed: u32;
   unused: u32;

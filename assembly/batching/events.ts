@@ -1,5 +1,5 @@
 import { EventKind, Outcome, Reason, Setting, VerdictKind } from './codes';
-import { batchAt, Domain, Event, Lane, laneAt } from './domain';
+import { Batch, batchAt, Domain, Event, Lane, laneAt } from './domain';
 import { latencyLearn, latencyLearnBound, latencyMean, latencyNow, latencyQ, latencySeed } from './latency';
 import { BANDS, checked, clamp, ITEMS_MAX, NONE, TENANTS_MAX } from './memory';
 import { Parallel, parallelLearn, parallelTry, parallelWatch } from './parallel';
@@ -91,7 +91,7 @@ function completion(domain: Domain, index: u32, outcome: u32, at: f64): void {
   const batch = batchAt(domain, index);
   assert(batch.used != 0);
   const lane = laneAt(domain, batch.lane);
-  const ms = max(at - batch.sent, 0.01);
+  const ms = max(at - (batch.ahead > 0 ? max(batch.sent, begunAt(batch)) : batch.sent), 0.01);
   noteFirstEnd(domain, index, at);
   if (outcome == Outcome.Answered) learn(domain, lane, index, ms, at);
   else if ((outcome == Outcome.TimedOut || outcome == Outcome.Cancelled) && !batch.cold && !batch.disturbed)
@@ -110,15 +110,22 @@ function completion(domain: Domain, index: u32, outcome: u32, at: f64): void {
   if (domain.inFlight == 0) noteBusy(domain, at);
 }
 
-/** Those that are still in flight learn that one of the others ended. */
+/** When the model began with a batch that was sent ahead, which is when the other one ended; 0: not yet. */
+function begunAt(batch: Batch): f64 {
+  return batch.behindLane ? batch.firstEndLane : batch.firstEnd;
+}
+
+/** Those that are still in flight learn that one of the others ended; one that was sent ahead begins only now. */
 function noteFirstEnd(domain: Domain, index: u32, at: f64): void {
   const lane = batchAt(domain, index).lane;
   if (domain.inFlight < 2) return;
   for (let i: u32 = 0; i < domain.batchCount; i++) {
     const other = batchAt(domain, i);
     if (!other.used || i == index) continue;
+    const begins = other.ahead > 0 && begunAt(other) == 0;
     if (other.firstEnd == 0) other.firstEnd = at;
     if (other.firstEndLane == 0 && other.lane == lane) other.firstEndLane = at;
+    if (begins && begunAt(other) > 0) other.expected = at + latencyMean(laneAt(domain, other.lane).model, other.items);
   }
 }
 
@@ -168,6 +175,7 @@ function learnParallel(domain: Domain, lane: Lane, index: u32, extra: f64, alone
 /** Whether the batch ran as the last of a k that is on trial: then it speaks about that k, and not about the curve. */
 function onTrial(domain: Domain, lane: Lane, index: u32, extra: f64, alone: f64, at: f64): bool {
   const batch = batchAt(domain, index);
+  if (batch.ahead > 0) return false;
   const ofDomain = tries(domain.parallel, batch.full, batch.level);
   const ofLane = tries(lane.parallel, batch.fullLane, batch.levelLane);
   const blocked = (batch.firstEnd > 0 ? batch.firstEnd : at) - batch.sent;

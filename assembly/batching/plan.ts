@@ -24,6 +24,8 @@ export let planReason: Reason = Reason.None;
 /** Ms until the first of those in flight would end, when this batch goes on top of the limit; else 0. */
 export let planBlocked: f64 = 0;
 export let planBlockedLane: f64 = 0;
+/** Ms that this batch is expected to stand behind the one whose slot it takes over; else 0. */
+export let planAhead: f64 = 0;
 
 /** Lateness of timers and event loop (at least 1.5 ms) and the way back to the caller: added to every prediction. */
 export function guardMs(domain: Domain): f64 {
@@ -43,6 +45,29 @@ export function laneCapacity(domain: Domain, lane: Lane): u32 {
 export function domainLoad(domain: Domain, lane: Lane, now: f64): f64 {
   const n = min(domain.maxBatchItems, lane.capacity);
   return (rateNow(domain.rate, now) * latencyMean(lane.model, n)) / <f64>n / <f64>domain.parallel.k;
+}
+
+let saturatedAt: f64 = -1;
+let saturatedOf: usize = 0;
+let saturated: bool = false;
+
+/**
+ * Whether the lanes together would take four fifths of the model's time when batched well. One answer for all lanes at
+ * one instant: a lane that went ahead while others may not would get the model to itself.
+ */
+function isSaturated(domain: Domain, now: f64): bool {
+  if (saturatedAt == now && saturatedOf == changetype<usize>(domain)) return saturated;
+  let load: f64 = 0;
+  for (let i: u32 = 0; i < domain.laneHigh; i++) {
+    const lane = laneAt(domain, i);
+    if (!lane.open || lane.model.seen == 0) continue;
+    const n = min(domain.maxBatchItems, lane.capacity);
+    load += (rateNow(lane.rate, now) * latencyMean(lane.model, n)) / <f64>n;
+  }
+  saturatedAt = now;
+  saturatedOf = changetype<usize>(domain);
+  saturated = load >= 0.8 * <f64>domain.parallel.k;
+  return saturated;
 }
 
 /** `auto`: 0 while the domain would be busy less than half of the time, rising to 0.5 towards 80 %. */
@@ -81,36 +106,73 @@ export function largestWithin(lane: Lane, slack: f64, least: u32, most: u32): u3
   return low;
 }
 
-/** Ms until the first batch in flight is expected to end; with `lane` below NONE only that lane's batches count. */
+/** Ms until the first batch in flight is expected to end, negative when it is overdue; `lane` NONE: of all lanes. */
 function untilFree(domain: Domain, lane: u32, now: f64): f64 {
   let first: f64 = 1e9;
   for (let i: u32 = 0; i < domain.batchCount; i++) {
     const batch: Batch = batchAt(domain, i);
-    if (batch.used && (lane == NONE || batch.lane == lane)) first = min(first, max(batch.expected - now, 0.0));
+    if (batch.used && (lane == NONE || batch.lane == lane)) first = min(first, batch.expected - now);
   }
   return first;
 }
 
 /**
- * Whether another batch of the lane may be in flight now: under both limits, or on top of one as a probe, which needs
- * a curve to compare with. Leaves the time a queue would cost in planBlocked and planBlockedLane.
+ * Whether another batch of the lane may be in flight now: under both limits; just ahead of the end of one of them; or on
+ * top of one as a probe, which needs a curve to compare with. Leaves the time that it would wait behind another one in
+ * planAhead, or, for a probe, the time a queue would cost in planBlocked and planBlockedLane.
  */
 export function mayRun(domain: Domain, laneIndex: u32, now: f64): bool {
   const lane = laneAt(domain, laneIndex);
   planBlocked = 0;
   planBlockedLane = 0;
+  planAhead = 0;
   if (domain.inFlight == 0) return true;
   if (domain.inFlight >= domain.batchCount) return false;
-  if (domain.inFlight >= parallelLimit(domain.parallel, now)) return false;
-  if (lane.inFlight >= parallelLimit(lane.parallel, now)) return false;
   const over = domain.inFlight >= domain.parallel.k;
   const overLane = lane.inFlight >= lane.parallel.k;
   if (!over && !overLane) return true;
   if (lane.model.seen < 12) return false;
+  const left = over ? untilFree(domain, NONE, now) : 0;
+  const leftLane = overLane ? untilFree(domain, laneIndex, now) : 0;
+  if (mayGoAhead(domain, lane, max(left, leftLane), now)) return true;
+  if (domain.inFlight >= parallelLimit(domain.parallel, now)) return false;
+  if (lane.inFlight >= parallelLimit(lane.parallel, now)) return false;
   if ((over && now < domain.parallel.pausedUntil) || (overLane && now < lane.parallel.pausedUntil)) return false;
-  if (over) planBlocked = untilFree(domain, NONE, now);
-  if (overLane) planBlockedLane = untilFree(domain, laneIndex, now);
+  if (over) planBlocked = max(left, 0.0);
+  if (overLane) planBlockedLane = max(leftLane, 0.0);
   return max(planBlocked, planBlockedLane) > 0.25 * latencyMean(lane.model, 1);
+}
+
+/**
+ * Near saturation a batch is sent a moment before the one ahead of it should end (`left` ms from now), so that the model
+ * does not idle while an answer and the next batch are on their way. One batch at the most stands ready like this, none
+ * behind one that is overdue, because it may hang, and none while parallelism is on trial.
+ */
+function mayGoAhead(domain: Domain, lane: Lane, left: f64, now: f64): bool {
+  if (domain.inFlight > domain.parallel.k || lane.inFlight > lane.parallel.k) return false;
+  if (domain.parallel.trial || lane.parallel.trial) return false;
+  if (!isSaturated(domain, now)) return false;
+  const time = latencyMean(lane.model, max(lane.items, 1));
+  const lead = min(guardMs(domain), 0.1 * time);
+  // Where the end cannot be foreseen, a batch that stands ready is one that was settled too early.
+  if (Math.sqrt(lane.model.variance) * time > 2.0 * lead) return false;
+  if (left < -lead) return false;
+  if (left > lead) {
+    domain.wake = min(domain.wake, now + max(left - lead, 0.05));
+    return false;
+  }
+  if (triesSize(domain)) return false;
+  planAhead = max(left, 0.05);
+  return true;
+}
+
+/** Whether a batch in flight is larger than its model is known to accept: it may be refused and sent again in parts. */
+function triesSize(domain: Domain): bool {
+  for (let i: u32 = 0; i < domain.batchCount; i++) {
+    const batch: Batch = batchAt(domain, i);
+    if (batch.used && batch.items > laneAt(domain, batch.lane).capacity) return true;
+  }
+  return false;
 }
 
 /**
@@ -139,7 +201,7 @@ export function examine(domain: Domain, laneIndex: u32, now: f64): bool {
     const head = flowAt(domain, flowIndex).order.head;
     const slot = slotAt(domain.slots, head);
     least = max(min(fit, lane.items), slot.items);
-    slack = slot.soft - now - guard;
+    slack = slot.soft - now - guard - planAhead;
     if (headMs(lane, least, lane.items <= fit ? 0 : caution) <= slack) break;
     // Before eight observations nothing is given up: the first batches teach what the prior cannot know.
     if (lane.model.seen == 0 || domain.observed < 8) break;
