@@ -136,7 +136,8 @@ export class Domain {
   busyShare: f64;
   busyAt: f64;
   lastAnswer: f64;
-  lastLate: f64;
+  /** When `saturated` was reckoned. */
+  loadAt: f64;
   slots: usize;
   flows: usize;
   lanes: usize;
@@ -169,6 +170,7 @@ export class Domain {
   clockBack: u32;
   /** Batches that taught any lane's curve. */
   observed: u32;
+  saturated: u32;
 }
 
 // @ts-ignore: decorator

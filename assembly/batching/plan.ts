@@ -8,6 +8,9 @@ import { becomeLate, nextFlow } from './queue';
 import { rateGap, rateNow, ratePeak } from './rate';
 import { slotAt } from './slot';
 
+// @ts-ignore: decorator
+@inline const LOAD_MS: f64 = 5.0;
+
 // What one lane would send now. `examine` fills the plan below; there is one, because one decision is made at a time.
 
 /** Items to send, the flow whose head leads the batch, and the slack that is left at that size. */
@@ -47,16 +50,12 @@ export function domainLoad(domain: Domain, lane: Lane, now: f64): f64 {
   return (rateNow(domain.rate, now) * latencyMean(lane.model, n)) / <f64>n / <f64>domain.parallel.k;
 }
 
-let saturatedAt: f64 = -1;
-let saturatedOf: usize = 0;
-let saturated: bool = false;
-
 /**
- * Whether the lanes together would take four fifths of the model's time when batched well. One answer for all lanes at
- * one instant: a lane that went ahead while others may not would get the model to itself.
+ * Whether the lanes together would take four fifths of the model's time when batched well. One answer for all lanes: a
+ * lane that went ahead while others may not would get the model to itself. Reckoned anew every few ms.
  */
 function isSaturated(domain: Domain, now: f64): bool {
-  if (saturatedAt == now && saturatedOf == changetype<usize>(domain)) return saturated;
+  if (now < domain.loadAt + LOAD_MS) return domain.saturated != 0;
   let load: f64 = 0;
   for (let i: u32 = 0; i < domain.laneHigh; i++) {
     const lane = laneAt(domain, i);
@@ -64,10 +63,9 @@ function isSaturated(domain: Domain, now: f64): bool {
     const n = min(domain.maxBatchItems, lane.capacity);
     load += (rateNow(lane.rate, now) * latencyMean(lane.model, n)) / <f64>n;
   }
-  saturatedAt = now;
-  saturatedOf = changetype<usize>(domain);
-  saturated = load >= 0.8 * <f64>domain.parallel.k;
-  return saturated;
+  domain.loadAt = now;
+  domain.saturated = load >= 0.8 * <f64>domain.parallel.k ? 1 : 0;
+  return domain.saturated != 0;
 }
 
 /** `auto`: 0 while the domain would be busy less than half of the time, rising to 0.5 towards 80 %. */
