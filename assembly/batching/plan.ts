@@ -68,10 +68,14 @@ function isSaturated(domain: Domain, now: f64): bool {
   return domain.saturated != 0;
 }
 
-/** `auto`: 0 while the domain would be busy less than half of the time, rising to 0.5 towards 80 %. */
+/**
+ * `auto`: 0 while the domain would be busy less than half of the time. From there it rises to 0.7, where model time is
+ * scarce but not yet the queue that forms batches by itself, and falls to 0.5 towards saturation, where slack is scarce.
+ */
 function patienceNow(domain: Domain, lane: Lane, now: f64): f64 {
   if (domain.patience >= 0) return domain.patience;
-  return clamp((domainLoad(domain, lane, now) - 0.5) / 0.6, 0.0, 0.5);
+  const load = domainLoad(domain, lane, now);
+  return clamp((load - 0.5) * 4.0, 0.0, clamp(0.7 - (load - 0.8) * 1.33, 0.5, 0.7));
 }
 
 /** The least n at which n / L(n) keeps up with `rate`, at most `most`. */
