@@ -47,8 +47,11 @@ async function goodput(progress: Progress): Promise<BenchRow[]> {
       progress(`goodput at ${percent} %, ${way}`);
       const model = await MeasuredProcess.module('reference-model.ts', ['20', '1', '32']);
       const proxy = await front(way, model.port);
+      await load(proxy.port, capacity * 0.05, 6, { seed: 1 });
+      const before = await statsOf(model.port);
       const result = await load(proxy.port, (capacity * percent) / 100, percent < 30 ? 20 : 12, { seed: percent });
-      const stats = await statsOf(model.port);
+      const after = await statsOf(model.port);
+      const busyMs = after.busyMs - before.busyMs;
       await Promise.all([proxy.stop(), model.stop()]);
       const name = `goodput at ${percent} %, ${way}`;
       const value = 100 * result.goodput;
@@ -60,7 +63,7 @@ async function goodput(progress: Progress): Promise<BenchRow[]> {
         { name: `P50 / P99 at ${percent} %, ${way}`, value: result.p50, unit: `ms / ${result.p99.toFixed(0)} ms` },
         {
           name: `model-busy time a good answer at ${percent} %, ${way}`,
-          value: stats.busyMs / Math.max(1, result.goodput * result.sent),
+          value: busyMs / Math.max(1, result.goodput * result.sent),
           unit: 'ms',
         },
       );
@@ -229,12 +232,30 @@ async function eventLoop(progress: Progress): Promise<BenchRow[]> {
   await load(companion.port, capacity * 1.1, 10);
   clearInterval(scraper);
   rows.push(delayRow('at 110 % load with scrapes', await companion.usage()));
-  progress('event loop while two thousand requests expire');
-  companion.resetDelay();
-  await load(companion.port, capacity * 6, 3, { timeoutMs: 20_000 });
-  rows.push(delayRow('at 600 % load, with mass expiry', await companion.usage()));
-  rows.push({ name: 'a scrape, round trip, at 110 % load', value: median(scrapes), unit: 'ms' });
   await Promise.all([companion.stop(), model.stop()]);
+
+  progress('event loop while a thousand requests expire at once');
+  const hanging = await MeasuredProcess.module('reference-model.ts', ['1', '0', '64']);
+  const waiting = await MeasuredProcess.paceline(companionArgs(hanging.port, '--late-timeout', '3s'));
+  await load(waiting.port, 300, 3);
+  hanging.signal('SIGSTOP');
+  const expiring = load(waiting.port, 2000, 0.5, { timeoutMs: 10_000 });
+  await new Promise((resolve) => setTimeout(resolve, 1500));
+  waiting.resetDelay();
+  await expiring;
+  rows.push(delayRow('while a thousand requests expire', await waiting.usage()));
+  hanging.signal('SIGCONT');
+  progress('event loop while it drains');
+  await load(waiting.port, 300, 2);
+  waiting.resetDelay();
+  const draining = load(waiting.port, 1000, 0.3, { timeoutMs: 5000 });
+  await new Promise((resolve) => setTimeout(resolve, 290));
+  const usage = waiting.usage();
+  waiting.signal('SIGTERM');
+  await draining;
+  rows.push(delayRow('until it drains', await usage));
+  await Promise.all([waiting.stop(), hanging.stop()]);
+  rows.push({ name: 'a scrape, round trip, at 110 % load', value: median(scrapes), unit: 'ms' });
   return rows;
 }
 

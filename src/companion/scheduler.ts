@@ -24,6 +24,7 @@ export interface SchedulerActions {
 
 const trapWindowMs = 60_000;
 const trapsMax = 3;
+const refusalSliceMs = 2;
 
 /**
  * Carries events to the kernel once per turn of the event loop, and its verdicts out. The table of slots here is the
@@ -41,6 +42,9 @@ export class Scheduler implements VerdictSink {
   readonly #arriving = new Map<number, Exchange>();
   #nextTicket = 0;
   readonly #toSend: { batch: number; row: number; exchanges: Exchange[]; reason: Reason; predictedMs: number }[] = [];
+  /** Refusals that are still to be written, the next one first. */
+  readonly #refusals: { exchange: Exchange; reason: Reason }[] = [];
+  #refusing = false;
   #stepPlanned = false;
   #timer: NodeJS.Timeout | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
@@ -62,8 +66,22 @@ export class Scheduler implements VerdictSink {
     this.lanes = new LaneTable(() => this.#openRow());
   }
 
-  get signals(): DomainSignals {
-    return this.#domain.signals;
+  /** What the kernel has learned; zeros while decisions are not its own. A trap while reading rebuilds it. */
+  readonly signals: DomainSignals = {
+    waiting: () => this.#read((signals) => signals.waiting()),
+    lateWaiting: () => this.#read((signals) => signals.lateWaiting()),
+    inFlight: () => this.#read((signals) => signals.inFlight()),
+    parallelLimit: () => this.#read((signals) => signals.parallelLimit()),
+    arrivalRate: () => this.#read((signals) => signals.arrivalRate()),
+    busyShare: () => this.#read((signals) => signals.busyShare()),
+    expectedMs: (lane, items) => this.#read((signals) => signals.expectedMs(lane, items)),
+    quantileMs: (lane, items) => this.#read((signals) => signals.quantileMs(lane, items)),
+    laneCapacity: (lane) => this.#read((signals) => signals.laneCapacity(lane)),
+    laneKnee: (lane) => this.#read((signals) => signals.laneKnee(lane)),
+  };
+
+  #read(signal: (signals: DomainSignals) => number): number {
+    return this.deciding ? this.#guarded(() => signal(this.#domain.signals), 0) : 0;
   }
 
   /** Batches at the model, of every generation. */
@@ -73,7 +91,7 @@ export class Scheduler implements VerdictSink {
 
   /** Requests that wait, also those that the kernel has not seen yet. */
   get waiting(): number {
-    return this.#arriving.size + this.#passing.length + this.#guarded(() => this.#domain.signals.waiting(), 0);
+    return this.#arriving.size + this.#passing.length + this.signals.waiting();
   }
 
   /** Whether decisions are the kernel's. */
@@ -139,7 +157,7 @@ export class Scheduler implements VerdictSink {
   rejected(ticket: number, reason: Reason): void {
     const exchange = this.#arriving.get(ticket) as Exchange;
     this.#arriving.delete(ticket);
-    this.#actions.refuse(exchange, reason);
+    this.#refusals.push({ exchange, reason });
   }
 
   dispatch(batch: number, row: number, slots: Uint32Array, reason: Reason, predictedMs: number): void {
@@ -149,7 +167,7 @@ export class Scheduler implements VerdictSink {
   }
 
   refused(slot: number, reason: Reason): void {
-    this.#actions.refuse(this.#release(slot), reason);
+    this.#refusals.push({ exchange: this.#release(slot), reason });
   }
 
   deferred(): void {}
@@ -204,8 +222,22 @@ export class Scheduler implements VerdictSink {
     const now = performance.now();
     const wake = this.#guarded(() => this.#domain.step(now, this), Number.POSITIVE_INFINITY);
     this.#sendAll();
+    if (!this.#refusing) this.#refuseSome();
     if (wake <= now) this.#plan();
     else this.#wakeAt(wake);
+  }
+
+  /** Writes refusals for a few milliseconds and leaves the rest for the next turn, so that a mass of them stalls nobody. */
+  #refuseSome(): void {
+    const until = performance.now() + refusalSliceMs;
+    let done = 0;
+    while (done < this.#refusals.length && (done === 0 || performance.now() < until)) {
+      const { exchange, reason } = this.#refusals[done++] as { exchange: Exchange; reason: Reason };
+      this.#actions.refuse(exchange, reason);
+    }
+    this.#refusals.splice(0, done);
+    this.#refusing = this.#refusals.length > 0;
+    if (this.#refusing) setImmediate(() => this.#refuseSome());
   }
 
   #sendAll(): void {
@@ -222,7 +254,7 @@ export class Scheduler implements VerdictSink {
         this.#step();
       });
     }
-    this.#limit = this.#guarded(() => this.#domain.signals.parallelLimit(), this.#limit);
+    this.#limit = this.signals.parallelLimit() || this.#limit;
     if (this.#inFlight >= this.#limit) this.#slotFreeSince = Number.POSITIVE_INFINITY;
   }
 

