@@ -8,6 +8,7 @@ import { failureOf, rawHeadersOf } from './upstream.ts';
 
 /** As queue-proxy: a model may take this long until it begins to answer. */
 const headersTimeoutMs = 300_000;
+const wholeMax = 16_384;
 const codes: Partial<Record<ReturnType<typeof failureOf>, ErrorCode>> = {
   unreachable: 'PL_UPSTREAM_UNREACHABLE',
   timeout: 'PL_UPSTREAM_TIMEOUT',
@@ -50,22 +51,29 @@ export class PassThrough {
       this.#active--;
       this.#onEnd(result);
     });
-    const hasBody =
-      request.headers['content-length'] !== undefined || request.headers['transfer-encoding'] !== undefined;
-    const streamed = hasBody || (request.httpVersionMajor === 2 && !request.complete) ? request : null;
-    try {
-      this.#pool.dispatch(
-        {
-          path: target,
-          method: request.method as Dispatcher.HttpMethod,
-          headers: forwardHeaders(request.rawHeaders, body === undefined),
-          body: body ?? streamed,
-        },
-        relay,
-      );
-    } catch {
-      relay.onResponseError(undefined, Object.assign(new Error('invalid'), { code: 'UND_ERR_INVALID_ARG' }));
-    }
+    const send = (read: Buffer | undefined) => {
+      const streamed = hasBody(request) ? request : null;
+      try {
+        this.#pool.dispatch(
+          {
+            path: target,
+            method: request.method as Dispatcher.HttpMethod,
+            headers: forwardHeaders(request.rawHeaders, read === undefined),
+            body: read ?? streamed,
+          },
+          relay,
+        );
+      } catch {
+        relay.onResponseError(undefined, Object.assign(new Error('invalid'), { code: 'UND_ERR_INVALID_ARG' }));
+      }
+    };
+    const announced = Number(request.headers['content-length'] ?? Number.NaN);
+    // A small body costs less in one piece with its headers than as a stream of its own.
+    if (body === undefined && announced > 0 && announced <= wholeMax) {
+      const chunks: Buffer[] = [];
+      request.on('data', (chunk: Buffer) => chunks.push(chunk));
+      request.once('end', () => relay.ended || send(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks)));
+    } else send(body);
   }
 
   /** Connects a protocol upgrade (WebSocket) with the model: bytes both ways, nothing read. */
@@ -113,12 +121,19 @@ export class PassThrough {
   }
 }
 
+function hasBody(request: IncomingMessage): boolean {
+  if (request.headers['content-length'] !== undefined || request.headers['transfer-encoding'] !== undefined)
+    return true;
+  return request.httpVersionMajor === 2 && !request.complete;
+}
+
 /** Carries one reply to its caller, at the caller's pace. */
 class Relay implements Dispatcher.DispatchHandler {
   readonly #response: ServerResponse;
   readonly #done: (result: string) => void;
   #controller: Dispatcher.DispatchController | undefined;
   #ended = false;
+  #wrote = false;
   #status = 0;
 
   constructor(response: ServerResponse, done: (result: string) => void) {
@@ -128,6 +143,10 @@ class Relay implements Dispatcher.DispatchHandler {
       if (!response.writableFinished) this.#controller?.abort(new Error('the caller left'));
       this.#end(response.writableFinished ? `${Math.floor(this.#status / 100)}xx` : 'left');
     });
+  }
+
+  get ended(): boolean {
+    return this.#ended;
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -140,11 +159,14 @@ class Relay implements Dispatcher.DispatchHandler {
     this.#status = status;
     const headers = forwardHeaders(rawHeadersOf(controller), true);
     this.#response.writeHead(status, headers as never);
-    // A stream that has not begun to flow yet (server-sent events) must still show its headers.
-    this.#response.flushHeaders();
+    // A stream that has not begun to flow yet (server-sent events) must still show its headers; most replies come whole.
+    setImmediate(() => {
+      if (!this.#wrote && !this.#ended && !this.#response.destroyed) this.#response.flushHeaders();
+    });
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#wrote = true;
     if (this.#response.write(chunk)) return;
     controller.pause();
     this.#response.once('drain', () => controller.resume());
@@ -157,6 +179,7 @@ class Relay implements Dispatcher.DispatchHandler {
       for (let i = 0; i < raw.length; i += 2) pairs.push([String(raw[i]), String(raw[i + 1])]);
       this.#response.addTrailers(pairs);
     }
+    this.#wrote = true;
     this.#response.end();
   }
 
