@@ -2,7 +2,7 @@
 
 /** Version of the boundary. */
 export enum WireAbi {
-  Version = 2,
+  Version = 3,
 }
 
 /** What a scan of a body came to. */
@@ -24,6 +24,8 @@ export enum WireStatus {
   Shape = 7,
   /** More inputs or keys than the layout has room for: forward it as it is. */
   TooMany = 8,
+  /** A reply holds a list beside its rows: it may have one element for each item, so it cannot go to every caller. */
+  ListBeside = 9,
 }
 
 /** How a scan names a body's template: below `Places` its place in the kernel's table of templates. */

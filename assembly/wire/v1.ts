@@ -1,3 +1,4 @@
+import { scanBeside } from './beside';
 import { WireStatus } from './codes';
 import { closed, closeObject, keyIs, nextKey, nextMember, openObject } from './fields';
 import { formOf, rowCount, rowKinds, rowsOfOneKind, rowStructure, scanRows } from './rows';
@@ -38,7 +39,7 @@ export function measureV1(p: usize, reply: bool): usize {
       if (p != 0) return fail(WireStatus.Type, start);
     } else {
       if (rows) columnar = true;
-      p = scanValue(p, 1);
+      p = reply ? scanBeside(p, 1) : scanValue(p, 1);
     }
     if (p == 0) return 0;
     p = nextMember(p);

@@ -1,3 +1,4 @@
+import { scanBeside } from './beside';
 import { HoleKind, WireStatus } from './codes';
 import { closed, closeObject, keyIs, keyStartsWith, nextKey, nextMember, openObject } from './fields';
 import { formOf, rowCount, rowKinds, rowLeaves, rowStructure, scanRows } from './rows';
@@ -38,7 +39,7 @@ export function measureV2(p: usize, reply: bool): usize {
       p = scanTensors(p);
     } else if (keyIs('id')) p = scanId(p);
     else if (!reply && keyIs('parameters')) p = scanParameters(p);
-    else p = scanValue(p, 1);
+    else p = reply ? scanBeside(p, 1) : scanValue(p, 1);
     if (p == 0) return 0;
     p = nextMember(p);
     if (p == 0) return 0;
@@ -150,7 +151,7 @@ function scanTensor(p: usize): usize {
     } else {
       if (keyIs('name') && string) hasName = true;
       if (keyIs('datatype') && string) hasType = true;
-      p = scanValue(p, 3);
+      p = isReply ? scanBeside(p, 3) : scanValue(p, 3);
     }
     if (p == 0) return 0;
     p = nextMember(p);

@@ -61,8 +61,14 @@ export class JsonProtocol implements BatchProtocol {
 
   split(reply: Buffer, requests: readonly MergeInput[]): Buffer[][] | SplitFailure {
     if (requests.length === 1) return [[reply]];
-    if (reply.length > this.#kernel.bodyMax) return failure('shape', 'the reply is larger than 4 MiB');
+    if (reply.length > this.#kernel.bodyMax) return failure('too-large', 'the reply is larger than 4 MiB');
     const scan = this.#kernel.measure(this.name, reply, true);
+    if (scan.status === WireStatus.ListBeside) {
+      return failure(
+        'shape',
+        `the model's reply holds a list beside its rows, perhaps one element for each item (at byte ${scan.failedAt})`,
+      );
+    }
     if (scan.status !== WireStatus.Ok) {
       const notJson = [WireStatus.Syntax, WireStatus.Depth, WireStatus.Encoding].includes(scan.status);
       return failure(notJson ? 'not-json' : 'shape', `the model's reply cannot be split (at byte ${scan.failedAt})`);
@@ -167,12 +173,12 @@ function addCount(pieces: Pieces, count: number): void {
   pieces.add(digits, 0, digits.length);
 }
 
-/** A batch is given the longest timeout and the most urgent priority (1) of its requests, 0 being the default. */
+/** A batch is given the longest timeout and the most urgent priority (1) of its requests; 0 says nothing in either. */
 function strictest(kind: HoleKind, requests: readonly MergeInput[], hole: number): MergeInput {
   const rankOf = ({ body, measured }: MergeInput) => {
     const { start, end } = measured.holes[hole] as Hole;
-    const value = Number(body.toString('latin1', start, end));
-    return kind === HoleKind.Timeout ? value : -(value || 1e9);
+    const value = Number(body.toString('latin1', start, end)) || Number.POSITIVE_INFINITY;
+    return kind === HoleKind.Timeout ? value : -value;
   };
   return requests.reduce((best, each) => (rankOf(each) > rankOf(best) ? each : best));
 }

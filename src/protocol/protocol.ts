@@ -30,7 +30,7 @@ export interface MergeInput {
 
 /** Why a reply could not be split among its callers. */
 export interface SplitFailure {
-  readonly failed: 'not-json' | 'count' | 'shape';
+  readonly failed: 'not-json' | 'count' | 'shape' | 'too-large';
   readonly message: string;
 }
 

@@ -61,7 +61,7 @@ export class CompanionMetrics {
   readonly unsplittable = new Counter(
     'paceline_unsplittable_replies_total',
     'Replies that could not be split among their callers, by what was wrong.',
-    [{ name: 'wrong', values: ['not-json', 'count', 'shape'] }],
+    [{ name: 'wrong', values: ['not-json', 'count', 'shape', 'too-large'] }],
   );
   readonly passedWhy = new Counter(
     'paceline_pass_through_total',

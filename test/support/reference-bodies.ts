@@ -72,13 +72,22 @@ function rowsHole(list: JsonValue): ReferenceHole {
   return { kind: 'rows', start: list.start + 1, end: list.end - 1, rows: list.values };
 }
 
+/** What every caller of a batch gets holds no list with elements: it could have one for each item. */
+function refuseList(value: JsonValue): void {
+  if (value.kind === 'list' && value.values.length > 0) throw new Ended('refused');
+  for (const each of value.values) refuseList(each);
+}
+
 function readV1(root: JsonValue, reply: boolean, scan: ReferenceScan): void {
   let columnar = false;
   const lists: JsonValue[] = [];
   for (const [index, value] of root.values.entries()) {
     const key = checkKey(root, index, 0);
     const named = reply ? key === 'predictions' : key === 'instances' || key === 'inputs';
-    if (!named) continue;
+    if (!named) {
+      if (reply) refuseList(value);
+      continue;
+    }
     if (value.kind === 'list') lists.push(value);
     else if (reply || key === 'instances') throw new Ended('refused');
     else columnar = true;
@@ -113,7 +122,8 @@ class V2Reader {
         if (value.values.length === 0) throw new Ended('pass-through');
         for (const each of value.values) this.#tensor(each, index + 1);
       } else if (key === 'id') this.#id(value);
-      else if (key === 'parameters' && !this.#reply) this.#parameters(value, index + 1);
+      else if (this.#reply) refuseList(value);
+      else if (key === 'parameters') this.#parameters(value, index + 1);
     }
     if (!found) throw new Ended('refused');
     this.#scan.form = this.#forms.includes(null) ? null : this.#forms.join(' | ');
@@ -148,6 +158,7 @@ class V2Reader {
         data = value;
         this.#scan.holes.push(rowsHole(value));
       }
+      if (this.#reply && !((key === 'shape' || key === 'data') && value.kind === 'list')) refuseList(value);
     }
     if (named < 2 || !dimensions) throw new Ended('refused');
     if (!data) throw new Ended('pass-through');

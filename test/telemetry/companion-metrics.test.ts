@@ -145,7 +145,12 @@ suite('companion metrics', (test) => {
       invalid: true,
     };
     assert.equal(valuesOf(metrics.upstreamCalls), [...Object.keys(failures), '2xx', '3xx', '4xx', '5xx'].sort());
-    const wrong: Record<SplitFailure['failed'], true> = { 'not-json': true, count: true, shape: true };
+    const wrong: Record<SplitFailure['failed'], true> = {
+      'not-json': true,
+      count: true,
+      shape: true,
+      'too-large': true,
+    };
     assert.equal(valuesOf(metrics.unsplittable), Object.keys(wrong).sort());
     const folder = fileURLToPath(new URL('../../src/companion/', import.meta.url));
     const source = readdirSync(folder)
