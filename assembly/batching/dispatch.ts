@@ -24,6 +24,10 @@ import { dequeue, dequeueLate, nextFlow, oldestLate, refuse } from './queue';
 import { Slot, slotAt, SlotState } from './slot';
 import { say } from './verdict';
 
+/** Where all looks hopeless, one batch this often finds out whether it still is. */
+// @ts-ignore: decorator
+@inline const PROBE_MS: f64 = 1000.0;
+
 /** What one lane would send now, kept while the others are looked at. */
 @unmanaged
 class Choice {
@@ -131,7 +135,7 @@ export function dispatchLate(domain: Domain, now: f64): bool {
   const laneIndex = slotAt(domain.slots, oldest).lane;
   const lane = laneAt(domain, laneIndex);
   // A lane that has only late work gets one batch a second even beside work that is on time: things may have changed.
-  if (domain.waiting > 0 && (lane.waiting > 0 || now - lane.lastUsed < 1000.0)) return false;
+  if (domain.waiting > 0 && (lane.waiting > 0 || now - lane.lastUsed < PROBE_MS)) return false;
   if (!mayRun(domain, laneIndex, now) || planBlocked > 0 || planBlockedLane > 0 || planAhead > 0) return false;
   const guard = guardMs(domain);
   const alone = latencyQ(lane.model, 1);
@@ -144,6 +148,13 @@ export function dispatchLate(domain: Domain, now: f64): bool {
   }
   const batch = openBatch(domain, laneIndex, now);
   takeLate(domain, lane, batch, most, now);
+  const last = lane.late.tail;
+  const idle = domain.inFlight == 0 && now - lane.lastUsed >= PROBE_MS;
+  if (batchAt(domain, batch).count == 0 && idle && slotAt(domain.slots, last).hard > now) {
+    // Not one of them has the time that the model is believed to take: the one with the most of it finds out.
+    dequeueLate(domain, last);
+    addToBatch(domain, batchAt(domain, batch), last);
+  }
   if (batchAt(domain, batch).count == 0) {
     batchAt(domain, batch).used = 0;
     return false;

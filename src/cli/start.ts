@@ -21,7 +21,7 @@ export function startCommand(): Command {
 async function runStart(settings: CompanionOptions): Promise<void> {
   const model = await startChild('digits', '--port', '0');
   const upstream = new URL(`http://127.0.0.1:${model.port}`);
-  const companion = new Companion({ ...settings, upstream }, { log: createLog(settings.logLevel) });
+  const companion = new Companion({ ...settings, drainQuietMs: 0, upstream }, { log: createLog(settings.logLevel) });
   let ports: { port: number; adminPort: number };
   try {
     ports = await companion.start();

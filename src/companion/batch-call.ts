@@ -5,6 +5,7 @@ import type { RareWarnings } from '../telemetry/log.ts';
 import type { ErrorCode } from './errors.ts';
 import type { Exchange } from './exchange.ts';
 import { batchHeaders, forwardHeaders, headerIn, sharedReplyHeaders } from './headers.ts';
+import type { Lane } from './lanes.ts';
 import type { ResendBudget } from './resend-budget.ts';
 import type { Dispatched, Scheduler } from './scheduler.ts';
 import type { Upstream, UpstreamEnd, UpstreamFailure, UpstreamReply } from './upstream.ts';
@@ -17,12 +18,16 @@ export interface CallContext {
   readonly scheduler: Scheduler;
   readonly budget: ResendBudget;
   readonly sharedHeaders: ReadonlySet<string>;
+  /** The kernel that takes bodies apart and together failed. */
+  protocolFailed(error: unknown): void;
 }
 
 /** Bodies of one call hold at most this many bytes; a batch of more goes in parts, one after the other. */
 const callBytesMax = 16 * 1024 * 1024;
 /** Refusals that may be the fault of one request among several. KServe answers 500 to bad input. */
 const contentRefusals = new Set([400, 422, 500]);
+const bisectPauseMs = 10_000;
+const unlimited = 1e6;
 
 const failures: Record<UpstreamFailure, ErrorCode> = {
   unreachable: 'PL_UPSTREAM_UNREACHABLE',
@@ -84,7 +89,8 @@ export class BatchCall {
   #send(part: Exchange[]): void {
     const { upstream, sharedHeaders } = this.#context;
     const first = part[0] as Exchange;
-    const slices = first.protocol.merge(part);
+    const slices = this.#merged(part);
+    if (!slices) return this.#next();
     const raw = first.request.rawHeaders;
     const headers = part.length === 1 ? forwardHeaders(raw, false) : batchHeaders(raw, sharedHeaders);
     this.#current = part;
@@ -95,6 +101,19 @@ export class BatchCall {
       this.#cancel = undefined;
       this.#ended(part, end, performance.now() - sentAt);
     });
+  }
+
+  /** The body of one call; undefined, and calls of their own for all, if it cannot be made. */
+  #merged(part: Exchange[]): Buffer[] | undefined {
+    if (part.length === 1) return [(part[0] as Exchange).body];
+    try {
+      return (part[0] as Exchange).protocol.merge(part);
+    } catch (error) {
+      this.#context.protocolFailed(error);
+      this.#outcome ??= Outcome.Failed;
+      this.#parts.push(...part.map((each) => [each]).reverse());
+      return undefined;
+    }
   }
 
   #ended(part: Exchange[], end: UpstreamEnd, ms: number): void {
@@ -115,13 +134,23 @@ export class BatchCall {
   #answered(part: Exchange[], reply: UpstreamReply, ms: number, isWhole: boolean): void {
     const { metrics, scheduler } = this.#context;
     metrics.executionSeconds.observe(ms / 1000);
-    if (isWhole) {
+    if (part.length > 1 && reply.body.length > (part[0] as Exchange).protocol.replyMax) {
+      // Smaller batches have smaller replies: as good as a model that refuses the size.
+      this.#outcome ??= Outcome.TooLarge;
+      metrics.unsplittable.add(1, 'too-large');
+      metrics.resends.add(2, 'halve');
+      this.#halve(part);
+      return this.#next();
+    }
+    // Parts of a batch teach nothing: their times are not the batch's.
+    if (!isWhole) this.#outcome ??= Outcome.Failed;
+    else {
       if (this.#dispatched.predictedMs > 0) metrics.predictionRatio.observe(ms / this.#dispatched.predictedMs);
       // The model is free: the next batch goes before this one's replies are written.
       this.#finish(Outcome.Answered);
     }
     const arrivedAt = performance.now();
-    const split = part.length === 1 ? [[reply.body]] : splitReply(part, reply);
+    const split = part.length === 1 ? [[reply.body]] : this.#split(part, reply);
     if (!Array.isArray(split)) return this.#serveSingly(part, split);
     const headers = part.length === 1 ? forwardHeaders(reply.headers, false) : sharedReplyHeaders(reply.headers);
     const timing = `exec;dur=${ms.toFixed(1)}, batch;desc="${part.length}"`;
@@ -131,7 +160,7 @@ export class BatchCall {
       const own = `queue;dur=${queue.toFixed(1)}, wait;dur=${wait.toFixed(1)}, ${timing}`;
       if (!exchange.answer(reply.status, [...headers, 'server-timing', own], split[i] as Buffer[])) continue;
       const now = performance.now();
-      metrics.answered(now, now - exchange.arrivedAt, queue, wait, now <= exchange.softDeadline);
+      metrics.answered(now, now - exchange.receivedAt, queue, wait, now <= exchange.softDeadline);
     }
     scheduler.noteReplyPath(performance.now() - arrivedAt);
     this.#next();
@@ -139,12 +168,11 @@ export class BatchCall {
 
   /** The model said no to all of them. */
   #refused(part: Exchange[], reply: UpstreamReply): void {
-    const { metrics, budget, scheduler, warnings } = this.#context;
+    const { metrics, budget, warnings } = this.#context;
     const tooLarge = reply.status === 413;
     this.#outcome ??= tooLarge && part.length > 1 ? Outcome.TooLarge : Outcome.Failed;
     if (part.length > 1 && (tooLarge || contentRefusals.has(reply.status))) {
-      const half = part.length >> 1;
-      this.#parts.push(part.slice(half), part.slice(0, half));
+      this.#halve(part);
       metrics.resends.add(2, tooLarge ? 'halve' : 'bisect');
       if (!tooLarge && !budget.spend(2) && this.#dispatched.lane) {
         warnings.warn(
@@ -152,9 +180,7 @@ export class BatchCall {
           { target: this.#dispatched.lane.target, status: reply.status },
           'many batches are refused for their content: this lane is served one by one for ten seconds',
         );
-        const lane = this.#dispatched.lane;
-        scheduler.limitLane(lane, 1);
-        setTimeout(() => scheduler.limitLane(lane, 1e6), 10_000).unref();
+        this.#serveSinglyForAWhile(this.#dispatched.lane);
       }
       return this.#next();
     }
@@ -178,9 +204,41 @@ export class BatchCall {
       { target: lane?.target, wrong: failure.failed },
       `${failure.message}: this lane is served one by one`,
     );
-    if (lane) scheduler.limitLane(lane, 1);
+    if (lane) {
+      lane.unsplittable = true;
+      scheduler.limitLane(lane, 1);
+    }
     this.#parts.push(...part.map((each) => [each]).reverse());
     this.#next();
+  }
+
+  #split(part: readonly Exchange[], reply: UpstreamReply): Buffer[][] | SplitFailure {
+    try {
+      return splitReply(part, reply);
+    } catch (error) {
+      this.#context.protocolFailed(error);
+      return { failed: 'shape', message: "taking the model's reply apart failed" };
+    }
+  }
+
+  #halve(part: Exchange[]): void {
+    const half = part.length >> 1;
+    this.#parts.push(part.slice(half), part.slice(0, half));
+  }
+
+  /** One request a call for ten seconds from now on; one timer a lane. */
+  #serveSinglyForAWhile(lane: Lane): void {
+    const { scheduler } = this.#context;
+    const armed = lane.singlyUntil > performance.now();
+    lane.singlyUntil = performance.now() + bisectPauseMs;
+    scheduler.limitLane(lane, 1);
+    if (armed) return;
+    const lift = () => {
+      const left = lane.singlyUntil - performance.now();
+      if (left > 0) setTimeout(lift, left).unref();
+      else if (!lane.unsplittable) scheduler.limitLane(lane, unlimited);
+    };
+    setTimeout(lift, bisectPauseMs).unref();
   }
 
   #failed(exchange: Exchange, code: ErrorCode): void {

@@ -4,6 +4,7 @@ import { createBatchingDomain } from '../kernels/batching-domain.ts';
 import { Reason, reasonLabel } from '../kernels/reasons.ts';
 import { type CompanionOptions, shownOptions } from '../policy/companion-options.ts';
 import { createProtocols } from '../protocol/json-protocol.ts';
+import type { Measurement } from '../protocol/protocol.ts';
 import { recognise } from '../protocol/recognise.ts';
 import { CompanionMetrics } from '../telemetry/companion-metrics.ts';
 import { type Log, RareWarnings } from '../telemetry/log.ts';
@@ -33,6 +34,7 @@ const laneRows = 256;
 export interface CompanionParts {
   readonly log: Log;
   readonly createDomain?: (settings: DomainSettings, now: number) => BatchingDomain;
+  readonly createProtocols?: typeof createProtocols;
 }
 
 /** The companion: a listener, a scheduler around the batching kernel, an upstream, and an admin port. */
@@ -41,7 +43,9 @@ export class Companion {
   readonly scheduler: Scheduler;
   readonly #options: CompanionOptions;
   readonly #log: Log;
-  readonly #protocols = createProtocols();
+  #protocols: ReturnType<typeof createProtocols>;
+  readonly #createProtocols: typeof createProtocols;
+  #lastRequestAt = 0;
   readonly #listener: Listener;
   readonly #admin: AdminServer;
   readonly #upstream: Upstream;
@@ -58,6 +62,8 @@ export class Companion {
   constructor(options: CompanionOptions, parts: CompanionParts) {
     this.#options = options;
     this.#log = parts.log;
+    this.#createProtocols = parts.createProtocols ?? createProtocols;
+    this.#protocols = this.#createProtocols();
     this.#budget = new ByteBudget(options.maxWaitingBytes);
     this.#hints = new HintReader(options);
     this.#sharedHeaders = new Set(options.shareAcrossHeaders);
@@ -92,6 +98,7 @@ export class Companion {
       scheduler: this.scheduler,
       budget: new ResendBudget(),
       sharedHeaders: this.#sharedHeaders,
+      protocolFailed: (error) => this.#protocolFailed(error),
     };
     this.#listener = new Listener({
       request: (request, response) => this.#receive(request, response),
@@ -112,15 +119,19 @@ export class Companion {
     return { port, adminPort };
   }
 
-  /** Sends what waits, answers what was accepted, then closes. Returns whether all were answered in time. */
+  /**
+   * Sends what waits at once and so what still comes, until nobody has asked for `drainQuietMs`; then closes the port,
+   * answers what was accepted and ends. Returns whether all were answered in time.
+   */
   async drain(): Promise<boolean> {
     this.#draining = true;
     this.scheduler.drain();
+    const from = performance.now();
+    const until = from + this.#options.drainTimeoutMs;
+    const quietAt = () => Math.max(from, this.#lastRequestAt) + this.#options.drainQuietMs;
+    while (performance.now() < Math.min(until, quietAt())) await delay(5);
     this.#listener.drain();
-    const until = performance.now() + this.#options.drainTimeoutMs;
-    while (this.#open + this.#passThrough.active > 0 && performance.now() < until) {
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
+    while (this.#open + this.#passThrough.active > 0 && performance.now() < until) await delay(5);
     const clean = this.#open + this.#passThrough.active === 0;
     await this.stop();
     return clean;
@@ -138,6 +149,7 @@ export class Companion {
   #receive(request: IncomingMessage, response: ServerResponse): void {
     const arrivedAt = performance.now();
     this.#lag.noteWork(arrivedAt);
+    this.#lastRequestAt = arrivedAt;
     response.on('error', ignore);
     request.on('error', ignore);
     if (this.#draining && request.httpVersionMajor < 2) response.setHeader('connection', 'close');
@@ -146,6 +158,7 @@ export class Companion {
     if (name === null) return this.#passThrough.forward(request, response);
     if (this.#open >= 2 * this.#options.maxWaiting + batchedInFlightMax(this.#options)) {
       this.metrics.requests.add(1, 'refused', 'queue-full');
+      this.metrics.objective(arrivedAt, false);
       return writeError(response, 'PL_QUEUE_FULL');
     }
     const exchange = new Exchange(request, response, this.#protocols[name], arrivedAt);
@@ -166,11 +179,16 @@ export class Companion {
   #hasBody(exchange: Exchange, end: BodyEnd): void {
     if (exchange.ended) return;
     if (end === 'too-large') return this.#pass(exchange, 'large-body');
-    if (end === 'no-room') return this.#fail(exchange, 'PL_BYTES_FULL');
+    if (end === 'no-room') {
+      this.metrics.objective(performance.now(), false);
+      return this.#fail(exchange, 'PL_BYTES_FULL');
+    }
     if (end === 'timeout') return this.#fail(exchange, 'PL_BODY_TIMEOUT');
     if (end === 'truncated') return this.#fail(exchange, 'PL_BODY_TRUNCATED');
     exchange.body = end;
-    const measured = exchange.protocol.measure(end);
+    exchange.arrivedAt = performance.now();
+    const measured = this.#measure(exchange);
+    if (!measured) return this.#pass(exchange, 'kernel-failed');
     if (measured === 'pass-through') return this.#pass(exchange, 'unknown-fields');
     if ('refused' in measured) return this.#fail(exchange, knownCode(measured.code), measured.message);
     exchange.measured = measured;
@@ -185,6 +203,16 @@ export class Companion {
     exchange.laneKey = LaneTable.keyOf(exchange.request.url ?? '', headers, measured.signature);
     if (!measured.uniform) this.#sendAlone(exchange, 'mixed-rows');
     else if (!this.scheduler.submit(exchange)) this.#sendAlone(exchange, 'no-lane');
+  }
+
+  /** What a body holds; undefined if the kernel that reads it failed. */
+  #measure(exchange: Exchange): Measurement | undefined {
+    try {
+      return exchange.protocol.measure(exchange.body);
+    } catch (error) {
+      this.#protocolFailed(error);
+      return undefined;
+    }
   }
 
   /** Sends a request that may share a batch with no other one, beside the kernel's batches but within its deadline. */
@@ -204,6 +232,10 @@ export class Companion {
   #pass(exchange: Exchange, why: string): void {
     this.metrics.passedWhy.add(1, why);
     const body = exchange.request.complete && exchange.body.length > 0 ? exchange.body : undefined;
+    // What it holds of the budget stays held until somebody else has answered it.
+    const held = exchange.heldBytes;
+    exchange.heldBytes = 0;
+    exchange.response.once('close', () => this.#budget.give(held));
     exchange.handOver();
     this.#passThrough.forward(exchange.request, exchange.response, body);
   }
@@ -226,7 +258,20 @@ export class Companion {
     this.#budget.give(exchange.heldBytes);
     exchange.heldBytes = 0;
     this.scheduler.leave(exchange);
-    if (left) this.metrics.requests.add(1, 'left', 'none');
+    if (!left) return;
+    this.metrics.requests.add(1, 'left', 'none');
+    const now = performance.now();
+    if (exchange.softDeadline > 0 && now > exchange.softDeadline) this.metrics.objective(now, false);
+  }
+
+  /** The kernel that takes bodies apart and together failed: a new one takes its place. */
+  #protocolFailed(error: unknown): void {
+    this.metrics.traps.add(1);
+    this.#log.error(
+      { code: 'PL_KERNEL_TRAP', detail: String(error) },
+      'reading or joining bodies failed; those requests go one by one, and the kernel was rebuilt',
+    );
+    this.#protocols = this.#createProtocols();
   }
 
   #trapped(error: unknown, passing: boolean): void {
@@ -267,6 +312,10 @@ function domainSettings(options: CompanionOptions): DomainSettings {
 /** Requests that can be at the model at once. */
 function batchedInFlightMax(options: CompanionOptions): number {
   return options.maxInFlight * options.maxBatchSize;
+}
+
+function delay(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 function ignore(): void {}

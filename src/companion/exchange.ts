@@ -14,7 +14,10 @@ import { lengthOf } from './upstream.ts';
 export class Exchange implements MergeInput {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
-  readonly arrivedAt: number;
+  /** When its head was read. */
+  readonly receivedAt: number;
+  /** When its body was complete: deadlines count from here, because the way up is the caller's own. */
+  arrivedAt: number;
   readonly protocol: BatchProtocol;
   /** Once it has been read. */
   body: Buffer = empty;
@@ -39,6 +42,7 @@ export class Exchange implements MergeInput {
     this.request = request;
     this.response = response;
     this.protocol = protocol;
+    this.receivedAt = arrivedAt;
     this.arrivedAt = arrivedAt;
     response.on('close', () => this.#end(!response.writableFinished));
   }

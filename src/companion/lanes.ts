@@ -5,6 +5,10 @@ export interface Lane {
   readonly target: string;
   readonly headers: string;
   requests: number;
+  /** Its replies could not be split: one request a call, for good. */
+  unsplittable: boolean;
+  /** One request a call until then, because too many batches were refused for their content. */
+  singlyUntil: number;
 }
 
 /** Opens rows for lanes, follows the kernel when it reuses one, and watches which header keeps requests apart. */
@@ -34,7 +38,7 @@ export class LaneTable {
     const evicted = this.#byRow[row];
     if (evicted) this.#byKey.delete(evicted.key);
     const [target = '', headers = ''] = key.split('\u0001', 2);
-    const lane: Lane = { key, row, target, headers, requests: 0 };
+    const lane: Lane = { key, row, target, headers, requests: 0, unsplittable: false, singlyUntil: 0 };
     this.#byKey.set(key, lane);
     this.#byRow[row] = lane;
     this.#noteSplit(lane);

@@ -14,8 +14,11 @@ export type UpstreamEnd = UpstreamReply | { failure: UpstreamFailure };
 
 /** A reply above this is not held in memory. */
 const replyMax = 256 * 1024 * 1024;
-/** A kept connection that dies this soon after a call was written had been closed before the call arrived. */
-const deadConnectionMs = 50;
+/**
+ * A kept connection that dies this soon after a call was written had been closed before the call arrived: the reset comes
+ * back in one round trip. Later the model may have read the call, and it is not sent again.
+ */
+const deadConnectionMs = 10;
 
 /** Calls to the model server: kept connections, whole bodies, one retry where no byte reached the model. */
 export class Upstream {
@@ -98,8 +101,9 @@ class Call implements Dispatcher.DispatchHandler {
 
   cancel(): void {
     this.#cancelled = true;
-    this.#controller?.abort(new Error('cancelled'));
+    // It ends as cancelled before the abort comes back as an error of the connection.
     this.end({ failure: 'aborted' });
+    this.#controller?.abort(new Error('cancelled'));
   }
 
   end(end: UpstreamEnd): void {

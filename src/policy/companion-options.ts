@@ -24,6 +24,8 @@ export interface CompanionOptions {
   readonly readinessPath: string;
   readonly bodyTimeoutMs: number;
   readonly drainTimeoutMs: number;
+  /** While draining, connections are taken until none has asked for this long. */
+  readonly drainQuietMs: number;
   readonly logLevel: string;
 }
 
@@ -173,6 +175,13 @@ export const companionOptionSpecs: readonly OptionSpec[] = [
     kind: kinds.duration,
     description: 'how long SIGTERM waits for what was accepted',
     fallback: '30s',
+  },
+  {
+    key: 'drainQuietMs',
+    flag: 'drain-quiet',
+    kind: kinds.wait,
+    description: 'SIGTERM goes on serving until nobody has asked for this long; 0s closes at once',
+    fallback: '1s',
   },
   {
     key: 'logLevel',

@@ -17,6 +17,13 @@ export const duration: OptionKind = {
   parse: (text) => parseDuration(text),
 };
 
+/** A duration in ms that may be none. */
+export const wait: OptionKind = {
+  placeholder: 'duration',
+  accepts: '0s to 1h; units us, ms, s, m, h',
+  parse: (text) => parseDuration(text, 0),
+};
+
 /** A port; 0 picks a free one. */
 export const port = whole('port', 0, 65_535);
 

@@ -21,12 +21,14 @@ const refusals: Partial<Record<WireStatus, { code: string; message: string }>> =
 /** V1 and V2 JSON over one kernel: both are templates with holes, so both merge and split the same way. */
 export class JsonProtocol implements BatchProtocol {
   readonly name: 'v1' | 'v2';
+  readonly replyMax: number;
   readonly #kernel: WireKernel;
   readonly #pieces = new Pieces();
 
   constructor(name: 'v1' | 'v2', kernel: WireKernel) {
     this.name = name;
     this.#kernel = kernel;
+    this.replyMax = kernel.bodyMax;
   }
 
   measure(body: Buffer): Measurement {

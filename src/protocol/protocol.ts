@@ -37,6 +37,8 @@ export interface SplitFailure {
 /** How requests of one protocol become a batch and its reply becomes replies. Bodies are complete and stay in Buffers. */
 export interface BatchProtocol {
   readonly name: 'v1' | 'v2';
+  /** Bytes of the largest reply that can be split. */
+  readonly replyMax: number;
   measure(body: Buffer): Measurement;
   /** Slices of one merged body; a single request is its own body. All must have one signature. */
   merge(requests: readonly MergeInput[]): Buffer[];

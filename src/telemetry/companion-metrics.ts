@@ -66,9 +66,12 @@ export class CompanionMetrics {
   readonly passedWhy = new Counter(
     'paceline_pass_through_total',
     'Inference requests that were forwarded without batching, by why.',
-    [{ name: 'why', values: ['large-body', 'unknown-fields', 'many-items', 'mixed-rows', 'no-lane'] }],
+    [{ name: 'why', values: ['large-body', 'unknown-fields', 'many-items', 'mixed-rows', 'no-lane', 'kernel-failed'] }],
   );
-  readonly traps = new Counter('paceline_kernel_traps_total', 'Times the decision kernel failed and was rebuilt.');
+  readonly traps = new Counter(
+    'paceline_kernel_traps_total',
+    'Times a kernel (deciding, or reading bodies) failed and was rebuilt.',
+  );
   readonly requestSeconds = new Histogram(
     'paceline_request_seconds',
     'From arrival to the answer, of batched requests.',

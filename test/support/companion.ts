@@ -38,6 +38,7 @@ export async function startRig(flags: Record<string, string> = {}, parts: Partia
       'admin-port': '0',
       host: '127.0.0.1',
       slo: '200ms',
+      'drain-quiet': '0s',
       upstream: `http://127.0.0.1:${modelPort}`,
       ...flags,
     },

@@ -20,6 +20,8 @@ export class ModelServer {
   /** Time of one call in ms. Calls run one after the other if `serial`. */
   timeMs: (items: number) => number = () => 1;
   serial = false;
+  /** Members that a V1 reply has beside its predictions. */
+  extra: (items: unknown[]) => object = () => ({});
   keepCalls = true;
   #busyUntil = 0;
   #held: { items: number; go: () => void }[] | undefined;
@@ -80,13 +82,13 @@ export class ModelServer {
     const now = performance.now();
     const start = this.serial ? Math.max(now, this.#busyUntil) : now;
     this.#busyUntil = start + this.timeMs(call.items.length);
-    const go = () => setTimeout(() => act(behaviour, call, response), this.#busyUntil - now);
+    const go = () => setTimeout(() => act(behaviour, call, response, this.extra(call.items)), this.#busyUntil - now);
     if (this.#held) this.#held.push({ items: call.items.length, go });
     else go();
   }
 }
 
-function act(behaviour: Behaviour, call: SeenCall, response: ServerResponse): void {
+function act(behaviour: Behaviour, call: SeenCall, response: ServerResponse, extra: object): void {
   if (behaviour === 'hang' || response.destroyed) return;
   if (behaviour === 'reset') return void response.socket?.resetAndDestroy();
   if (typeof behaviour === 'number') {
@@ -95,7 +97,7 @@ function act(behaviour: Behaviour, call: SeenCall, response: ServerResponse): vo
     return;
   }
   const items = behaviour === 'few' ? call.items.slice(1) : behaviour === 'many' ? [...call.items, 0] : call.items;
-  let reply = JSON.stringify(replyTo(call, items));
+  let reply = JSON.stringify({ ...replyTo(call, items), ...extra });
   if (behaviour === 'not-json') reply = `<html>${reply}`;
   response.setHeader('content-type', 'application/json');
   response.setHeader('x-model', 'echo');

@@ -170,6 +170,12 @@ function sendLate(domain: ReferenceDomain, curves: Curves): boolean {
   if (!hopeless) most = largestWithin(oldest.lane, domain.shortestSloMs - alone - 2 * domain.guard, 1, most, curves);
   const batch: Request[] = [];
   boardLate(domain, oldest.lane, batch, most, curves);
+  const last = domain.late(oldest.lane).at(-1);
+  // All looks hopeless and the model is idle: once a second the one with the most time left finds out.
+  if (batch.length === 0 && last && domain.now - lane.lastUsed >= 1000 && last.hard > domain.now) {
+    domain.board(last);
+    batch.push(last);
+  }
   if (batch.length === 0) return false;
   domain.send(oldest.lane, batch, hopeless ? Reason.Probe : Reason.SpareRoom, curves);
   return true;

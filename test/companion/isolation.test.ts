@@ -1,0 +1,184 @@
+import * as assert from 'uvu/assert';
+import { createProtocols } from '../../src/protocol/json-protocol.ts';
+import { type Rig, withRig } from '../support/companion.ts';
+import { suite } from '../support/suite.ts';
+
+/** Holds the model until all of these requests are at it or wait, so that most of them become one batch. */
+async function together<T>(rig: Rig, make: () => Promise<T>[]): Promise<T[]> {
+  for (let i = 0; i < 12; i++) await rig.predict('warm');
+  const release = rig.model.hold();
+  const holders = [rig.predict('hold'), rig.predict('hold')];
+  const calls = make();
+  while (rig.model.heldItems + rig.companion.scheduler.waiting < holders.length + calls.length) await pause(2);
+  release();
+  const answers = await Promise.all(calls);
+  await Promise.all(holders);
+  return answers;
+}
+
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+const metric = async (rig: Rig, line: RegExp) => Number(line.exec((await rig.admin('/metrics')).text)?.[1]);
+
+suite('companion: what one request may not do to others', (test) => {
+  test('a list beside the predictions goes to nobody but its own caller', () =>
+    withRig({}, async (rig) => {
+      rig.model.serial = true;
+      rig.model.extra = (items) => ({ probabilities: items.map((item) => `of ${item}`) });
+      const answers = await together(rig, () => Array.from({ length: 8 }, (_, i) => rig.predict(i)));
+      for (const [i, answer] of answers.entries()) {
+        assert.equal(answer.json, { predictions: [{ echo: i }], probabilities: [`of ${i}`] });
+      }
+      assert.ok((await metric(rig, /paceline_unsplittable_replies_total\{wrong="shape"\} (\d+)/)) >= 1);
+    }));
+
+  test('bodies that are handed over hold their bytes until they are answered', () =>
+    withRig({ 'max-batch-size': '2', 'max-waiting-bytes': '8MB', 'drain-timeout': '1s' }, async (rig) => {
+      rig.model.behave = () => 'hang';
+      const body = JSON.stringify({ instances: Array(4).fill('x'.repeat(700_000)) });
+      const calls = Array.from({ length: 6 }, () =>
+        rig.call('/v1/models/m:predict', body).then(
+          (answer) => answer.json.code,
+          () => 'closed',
+        ),
+      );
+      let held = 0;
+      for (let i = 0; i < 200 && held < 5_000_000; i++) {
+        held = await metric(rig, /paceline_waiting_bytes (\d+)/);
+        await pause(5);
+      }
+      assert.ok(held > 5_000_000 && held <= 8_000_000, `${held} bytes`);
+      rig.model.closeConnections();
+      const codes = await Promise.all(calls);
+      assert.ok(codes.filter((code) => code === 'PL_BYTES_FULL').length >= 3, codes.join(' '));
+      await pause(20);
+      assert.is(await metric(rig, /paceline_waiting_bytes (\d+)/), 0);
+    }));
+
+  for (const broken of ['measure', 'merge', 'split'] as const) {
+    test(`a ${broken} that fails costs nobody an answer`, async () => {
+      let fails = false;
+      await withRig(
+        {},
+        async (rig) => {
+          rig.model.serial = true;
+          const answers = await together(rig, () => {
+            fails = true;
+            return Array.from({ length: 8 }, (_, i) => rig.predict(i));
+          });
+          fails = false;
+          for (const [i, answer] of answers.entries()) assert.equal(answer.json, { predictions: [{ echo: i }] });
+          assert.ok((await metric(rig, /paceline_kernel_traps_total (\d+)/)) >= 1);
+          assert.equal((await rig.predict('after')).json, { predictions: [{ echo: 'after' }] });
+        },
+        {
+          createProtocols: () => {
+            const protocols = createProtocols();
+            const real = protocols.v1[broken].bind(protocols.v1) as (...args: unknown[]) => unknown;
+            Object.defineProperty(protocols.v1, broken, {
+              value: (...args: unknown[]) => {
+                if (fails) throw new Error('unreachable');
+                return real(...args);
+              },
+            });
+            return protocols;
+          },
+        },
+      );
+    });
+  }
+
+  test('a reply that is too large to be split teaches a smaller batch, and the lane goes on batching', () =>
+    withRig({ slo: '2s' }, async (rig) => {
+      rig.model.serial = true;
+      rig.model.timeMs = () => 20;
+      const wide = 'x'.repeat(2_200_000);
+      const answers = await together(rig, () => Array.from({ length: 8 }, (_, i) => rig.predict(`${i}${wide}`)));
+      for (const [i, answer] of answers.entries())
+        assert.equal(answer.json, { predictions: [{ echo: `${i}${wide}` }] });
+      assert.ok((await metric(rig, /paceline_unsplittable_replies_total\{wrong="too-large"\} (\d+)/)) >= 1);
+      // Other limits (what has been tried, what the curve says) may stand in the way of one batch, not of all of them.
+      rig.model.calls.length = 0;
+      for (let i = 0; i < 4; i++) await together(rig, () => Array.from({ length: 8 }, (_, k) => rig.predict(k)));
+      assert.ok(
+        rig.model.calls.some((call) => call.items.length > 1),
+        'the lane still batches',
+      );
+    }));
+
+  test('time that a caller spends on its upload is its own', () =>
+    withRig({ slo: '50ms', 'late-timeout': '200ms' }, async (rig) => {
+      const body = '{"instances":["slow"]}';
+      const head = `POST /v1/models/m:predict HTTP/1.1\r\nhost: m\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n`;
+      const { connect } = await import('node:net');
+      const socket = connect(rig.port, '127.0.0.1', () => socket.write(head + body.slice(0, 5)));
+      let seen = '';
+      socket.on('data', (chunk) => {
+        seen += chunk;
+      });
+      await pause(400);
+      socket.write(body.slice(5));
+      await new Promise((resolve) => socket.once('close', resolve));
+      assert.match(seen, /^HTTP\/1.1 200 /);
+      assert.match(seen, /"slow"/);
+    }));
+
+  test('a model that was slower than any deadline and is well again serves again', () =>
+    withRig({ slo: '100ms', 'late-timeout': '300ms' }, async (rig) => {
+      rig.model.serial = true;
+      rig.model.timeMs = () => 10;
+      for (let i = 0; i < 20; i++) assert.is((await rig.predict(i)).status, 200);
+      rig.model.timeMs = () => 600;
+      const slow = await Promise.all(Array.from({ length: 30 }, (_, i) => pause(i * 60).then(() => rig.predict(i))));
+      assert.ok(slow.filter((answer) => answer.status === 504).length > 20);
+      assert.ok((await metric(rig, /paceline_upstream_calls_total\{result="aborted"\} (\d+)/)) > 0);
+      rig.model.timeMs = () => 10;
+      await pause(700);
+      let good = 0;
+      for (let i = 0; i < 100 && good < 5; i++) {
+        good = (await rig.predict(i)).status === 200 ? good + 1 : 0;
+        await pause(20);
+      }
+      assert.is(good, 5, 'five in a row');
+    }));
+
+  test('callers that give up after their objective count as missed', () =>
+    withRig({ slo: '50ms', 'late-timeout': '5s' }, async (rig) => {
+      await rig.predict('warm');
+      rig.model.behave = () => 'hang';
+      const signal = AbortSignal.timeout(200);
+      const calls = Array.from({ length: 5 }, () =>
+        fetch(`http://127.0.0.1:${rig.port}/v1/models/m:predict`, {
+          method: 'POST',
+          body: '{"instances":[1]}',
+          headers: { 'content-type': 'application/json' },
+          signal,
+        }).catch(() => undefined),
+      );
+      await Promise.all(calls);
+      await pause(50);
+      assert.is(await metric(rig, /paceline_slo_requests_total\{met="false"\} (\d+)/), 5);
+    }));
+
+  test('a call that the model has read is not sent again when the connection dies', () =>
+    withRig({}, async (rig) => {
+      for (let i = 0; i < 5; i++) await rig.predict('warm');
+      rig.model.calls.length = 0;
+      rig.model.timeMs = () => 30;
+      rig.model.behave = () => 'reset';
+      assert.is((await rig.predict('once')).status, 502);
+      assert.is(rig.model.calls.length, 1);
+    }));
+
+  test('while it drains the port stays open until nobody asks any more', async () => {
+    await withRig({ 'drain-quiet': '300ms' }, async (rig) => {
+      await rig.predict('warm');
+      const drained = rig.companion.drain();
+      for (let i = 0; i < 4; i++) {
+        await pause(100);
+        assert.equal((await rig.predict(i)).json, { predictions: [{ echo: i }] });
+        assert.is((await rig.admin('/readyz')).status, 503);
+      }
+      assert.is(await drained, true);
+    });
+  });
+});
