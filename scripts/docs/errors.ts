@@ -3,6 +3,7 @@ import { code, sentence, table } from './markdown.ts';
 
 const statusNames: Record<number, string> = {
   400: 'Bad Request',
+  405: 'Method Not Allowed',
   408: 'Request Timeout',
   431: 'Request Header Fields Too Large',
   500: 'Internal Server Error',

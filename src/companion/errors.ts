@@ -28,10 +28,15 @@ export const errorSpecs = {
   PL_HINT_VALUE: bad('a paceline-* header has no valid value', 'see "Per request" in docs/configuration.md'),
   PL_HTTP_SYNTAX: bad('the request is not valid HTTP', 'send one Content-Length, or chunked encoding, not both'),
   PL_HTTP_TARGET: bad('the request target cannot be forwarded', 'send a path that begins with /'),
+  PL_HTTP_METHOD: {
+    status: 405,
+    message: 'the companion is no proxy for CONNECT',
+    help: 'send requests to the companion as to the model',
+  },
   PL_BODY_TIMEOUT: {
     status: 408,
-    message: 'the body took too long to arrive',
-    help: 'raise --body-timeout if callers are slow',
+    message: 'the request took too long to arrive',
+    help: 'raise --body-timeout if callers are slow; a body that passes through may pause for 30 s, headers may take 15 s',
   },
   PL_HEADERS_TOO_LARGE: {
     status: 431,

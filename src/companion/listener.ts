@@ -1,7 +1,10 @@
 import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createHttp2Server, type Http2Server, type ServerHttp2Session } from 'node:http2';
 import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net';
-import { type ErrorCode, errorBody, errorSpecs } from './errors.ts';
+import type { ErrorCode } from './errors.ts';
+import { writeError } from './exchange.ts';
+import { endWithError } from './raw-answer.ts';
+import { headWithoutOffer, isIgnoredOffer } from './upgrade-offer.ts';
 
 /** What comes in. */
 export interface ListenerHandlers {
@@ -21,27 +24,47 @@ export class Listener {
   readonly #http1: Server;
   readonly #http2: Http2Server;
   readonly #sockets = new Set<Socket>();
+  /** Connections that have not said anything yet. */
+  readonly #silent = new Set<Socket>();
   readonly #sessions = new Set<ServerHttp2Session>();
+  readonly #headersTimeoutMs: number;
+  /** The latest response of each HTTP/1.1 connection. They go out in order: when it has ended, all have. */
+  readonly #latest = new WeakMap<object, ServerResponse>();
 
-  constructor(handlers: ListenerHandlers) {
+  /** @param headersTimeoutMs how long the head of a request may take. */
+  constructor(handlers: ListenerHandlers, headersTimeoutMs = 15_000) {
+    this.#headersTimeoutMs = headersTimeoutMs;
     this.#http1 = createHttpServer(
       {
         keepAliveTimeout: keepAliveMs,
-        headersTimeout: 15_000,
-        requestTimeout: 300_000,
+        headersTimeout: headersTimeoutMs,
+        // It would cut an upload that streams for long. Whoever reads a body watches that it does not stall.
+        requestTimeout: 0,
+        connectionsCheckingInterval: Math.min(5000, headersTimeoutMs),
         maxHeaderSize: headersMaxBytes,
         noDelay: true,
       },
-      handlers.request,
+      (request, response) => {
+        this.#latest.set(request.socket, response);
+        handlers.request(request, response);
+      },
     );
-    this.#http1.on('upgrade', handlers.upgrade);
-    this.#http1.on('clientError', refuseRaw);
+    this.#http1.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
+      if (isIgnoredOffer(request)) this.#serveAsHttp1(request, socket, head);
+      else handlers.upgrade(request, socket, head);
+    });
+    this.#http1.on('connect', (_request: IncomingMessage, socket: Socket) => endWithError(socket, 'PL_HTTP_METHOD'));
+    this.#http1.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => this.#refuse(error, socket));
+    // This server never listens, as connections are handed to it; without the event it checks no timeout and knows no
+    // idle connection.
+    this.#http1.emit('listening');
     this.#http2 = createHttp2Server({
       settings: { maxConcurrentStreams: 1000, maxHeaderListSize: headersMaxBytes },
       maxSessionRejectedStreams: 100,
       maxSessionInvalidFrames: 100,
     });
     this.#http2.on('request', handlers.request as never);
+    this.#http2.on('connect', (_request, response) => writeError(response as never, 'PL_HTTP_METHOD'));
     this.#http2.on('session', (session) => {
       this.#sessions.add(session);
       session.on('close', () => this.#sessions.delete(session));
@@ -60,6 +83,7 @@ export class Listener {
   /** Takes no new connection, lets what runs end, and closes idle connections. */
   drain(): void {
     this.#tcp.close();
+    for (const socket of this.#silent) socket.destroy();
     this.#http1.closeIdleConnections();
     for (const session of this.#sessions) session.close();
   }
@@ -67,12 +91,17 @@ export class Listener {
   /** Closes everything. */
   destroy(): void {
     this.#tcp.close();
+    this.#http1.close();
     for (const socket of this.#sockets) socket.destroy();
   }
 
   #sniff(socket: Socket): void {
     this.#sockets.add(socket);
-    socket.on('close', () => this.#sockets.delete(socket));
+    this.#silent.add(socket);
+    socket.on('close', () => {
+      this.#sockets.delete(socket);
+      this.#silent.delete(socket);
+    });
     const onError = () => socket.destroy();
     const onTimeout = () => socket.destroy();
     socket.on('error', onError);
@@ -81,9 +110,13 @@ export class Listener {
     const onReadable = () => {
       const chunk = socket.read() as Buffer | null;
       if (chunk === null) return;
+      this.#silent.delete(socket);
       seen = seen.length === 0 ? chunk : Buffer.concat([seen, chunk]);
       const start = seen.toString('latin1', 0, preface.length);
-      if (seen.length < preface.length && preface.startsWith(start)) return;
+      if (seen.length < preface.length && preface.startsWith(start)) {
+        socket.setTimeout(this.#headersTimeoutMs);
+        return;
+      }
       socket.off('readable', onReadable);
       socket.off('timeout', onTimeout);
       socket.setTimeout(0);
@@ -93,22 +126,33 @@ export class Listener {
     };
     socket.on('readable', onReadable);
   }
+
+  /** Gives a connection back to the HTTP/1.1 server as if its caller had not offered another protocol. */
+  #serveAsHttp1(request: IncomingMessage, socket: Socket, head: Buffer): void {
+    socket.unshift(Buffer.concat([headWithoutOffer(request), head]));
+    this.#http1.emit('connection', socket);
+  }
+
+  /** Answers what is not HTTP, as far as a broken connection can be answered. */
+  #refuse(error: NodeJS.ErrnoException, socket: Socket): void {
+    const latest = this.#latest.get(socket);
+    if (error.code === 'ECONNRESET' || (latest && !mayAnswerInstead(latest, socket))) {
+      socket.destroy();
+      return;
+    }
+    if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT')
+      return endWithError(socket, 'PL_BODY_TIMEOUT', 'the headers took too long to arrive');
+    const code: ErrorCode = error.code === 'HPE_HEADER_OVERFLOW' ? 'PL_HEADERS_TOO_LARGE' : 'PL_HTTP_SYNTAX';
+    endWithError(socket, code);
+  }
 }
 
-/** Answers what is not HTTP, as far as a broken connection can be answered. */
-function refuseRaw(
-  error: NodeJS.ErrnoException,
-  stream: NodeJS.WritableStream & { destroy(): void; writable: boolean },
-): void {
-  if (error.code === 'ECONNRESET' || !stream.writable) return stream.destroy();
-  const code: ErrorCode =
-    error.code === 'HPE_HEADER_OVERFLOW'
-      ? 'PL_HEADERS_TOO_LARGE'
-      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
-        ? 'PL_BODY_TIMEOUT'
-        : 'PL_HTTP_SYNTAX';
-  const body = errorBody(code);
-  stream.end(
-    `HTTP/1.1 ${errorSpecs[code].status} Error\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`,
-  );
+/**
+ * Whether an error may be written to a connection whose latest response is this one: it is over, or it is the next to go
+ * out, nothing of it has gone, and it is its own request that broke. Else the error would land inside an answer, or pass
+ * for the answer to a sound request.
+ */
+function mayAnswerInstead(latest: ServerResponse, socket: Socket): boolean {
+  if (latest.writableFinished) return true;
+  return latest.socket === socket && !latest.headersSent && !latest.req.complete;
 }
