@@ -57,42 +57,29 @@ const sharedReply = new Set(['content-type', 'content-language', 'cache-control'
 /** The non-neutral headers of a request, sorted and joined: equal for requests that may share a batch. */
 export function headersKey(raw: readonly string[], shared: ReadonlySet<string>): string {
   const kept: string[] = [];
-  for (let i = 0; i < raw.length; i += 2) {
-    const name = (raw[i] as string).toLowerCase();
-    if (neutralHeaders.has(name) || shared.has(name) || name.charCodeAt(0) === 0x3a) continue;
-    kept.push(`${name}: ${raw[i + 1]}`);
-  }
+  eachEndToEnd(raw, (name, _sent, value) => {
+    if (!neutralHeaders.has(name) && !shared.has(name)) kept.push(`${name}: ${value}`);
+  });
   return kept.sort().join('\n');
 }
 
 /** The headers of a call that carries several requests. */
 export function batchHeaders(raw: readonly string[], shared: ReadonlySet<string>): string[] {
   const headers: string[] = ['accept-encoding', 'identity'];
-  for (let i = 0; i < raw.length; i += 2) {
-    const name = (raw[i] as string).toLowerCase();
-    if (name.charCodeAt(0) === 0x3a) continue;
+  eachEndToEnd(raw, (name, sent, value) => {
     const kept = carriedBySome.has(name) || (!neutralHeaders.has(name) && !shared.has(name));
-    if (kept) headers.push(raw[i] as string, raw[i + 1] as string);
-  }
-  return withHost(headers, raw);
+    if (kept) headers.push(sent, value);
+  });
+  return headers;
 }
 
-/** All headers of a request that a proxy may hand on: hop-by-hop ones end here. */
+/** All headers of a request or reply that a proxy may hand on: hop-by-hop ones end here. */
 export function forwardHeaders(raw: readonly string[], keepLength: boolean): string[] {
-  const dropped = listedInConnection(raw);
   const headers: string[] = [];
-  let hostSeen = false;
-  for (let i = 0; i < raw.length; i += 2) {
-    const name = (raw[i] as string).toLowerCase();
-    if (hopByHop.has(name) || dropped?.has(name) || name.charCodeAt(0) === 0x3a) continue;
-    if (name === 'content-length' && !keepLength) continue;
-    if (name === 'host') {
-      if (hostSeen) continue;
-      hostSeen = true;
-    }
-    headers.push(raw[i] as string, raw[i + 1] as string);
-  }
-  return hostSeen ? headers : withHost(headers, raw);
+  eachEndToEnd(raw, (name, sent, value) => {
+    if (keepLength || name !== 'content-length') headers.push(sent, value);
+  });
+  return headers;
 }
 
 /** The headers of a reply that every caller of a batch may see. */
@@ -110,15 +97,46 @@ export function headerIn(raw: readonly string[], name: string): string | undefin
   return undefined;
 }
 
-/** HTTP/2 says `:authority` where HTTP/1.1 says `Host`. */
-function withHost(headers: string[], raw: readonly string[]): string[] {
-  const authority = headerIn(raw, ':authority');
-  if (authority !== undefined && headerIn(headers, 'host') === undefined) headers.push('host', authority);
-  return headers;
+/**
+ * Visits the headers that travel end to end: name in lower case, name as sent, value. What HTTP/2 says otherwise is said as
+ * HTTP/1.1 has it: `:authority` is `host`, whatever a `host` beside it says, and the crumbs of a cookie are one (RFC 9113,
+ * 8.3.1 and 8.2.3).
+ */
+function eachEndToEnd(raw: readonly string[], visit: (name: string, sent: string, value: string) => void): void {
+  const dropped = listedInConnection(raw);
+  let hostSeen = false;
+  let cookie: string | undefined;
+  for (let i = 0; i < raw.length; i += 2) {
+    let sent = raw[i] as string;
+    const value = raw[i + 1] as string;
+    if (sent === ':authority') sent = 'host';
+    const name = sent.toLowerCase();
+    if (hopByHop.has(name) || dropped?.has(name) || name.charCodeAt(0) === 0x3a) continue;
+    if (name === 'cookie') {
+      cookie = cookie === undefined ? value : `${cookie}; ${value}`;
+      continue;
+    }
+    if (name === 'host') {
+      if (hostSeen) continue;
+      hostSeen = true;
+    }
+    visit(name, sent, value);
+  }
+  if (cookie !== undefined) visit('cookie', 'cookie', cookie);
 }
 
+/** The names that `Connection` lists in any of its lines: they are for the next hop, which is us. */
 function listedInConnection(raw: readonly string[]): Set<string> | undefined {
-  const value = headerIn(raw, 'connection');
-  if (value === undefined || /^(?:keep-alive|close)$/i.test(value)) return undefined;
-  return new Set(value.split(',').map((name) => name.trim().toLowerCase()));
+  let listed: Set<string> | undefined;
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = raw[i] as string;
+    if (name.length !== connectionLength || name.toLowerCase() !== 'connection') continue;
+    const value = raw[i + 1] as string;
+    if (/^(?:keep-alive|close)$/i.test(value)) continue;
+    listed ??= new Set();
+    for (const each of value.split(',')) listed.add(each.trim().toLowerCase());
+  }
+  return listed;
 }
+
+const connectionLength = 'connection'.length;
