@@ -79,6 +79,9 @@ Everything but V1 \`:predict\` and V2 \`/infer\` with JSON: streamed both ways, 
 encoded bodies, V2 bodies with binary tensors, bodies with fields that neither protocol knows, and requests with more items than
 \`--max-batch-size\`. A request whose rows differ in form goes to the model alone. \`--mode off\` passes everything through.
 
+A WebSocket is connected with the model; an offer of h2c (\`Upgrade: h2c\`) is ignored, and the request served over HTTP/1.1.
+gRPC is not forwarded yet: it is answered with status 12 (UNIMPLEMENTED). A body that passes through may pause for 30 s.
+
 ## The admin port
 
 ${table(

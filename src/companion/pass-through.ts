@@ -1,33 +1,45 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { connect, type Socket } from 'node:net';
+import { constants, type Http2ServerResponse } from 'node:http2';
+import type { Socket } from 'node:net';
 import type { ErrorCode } from './errors.ts';
 import { writeError } from './exchange.ts';
+import { codeOfFailure } from './failure-codes.ts';
+import { isGrpc, refuseGrpc } from './grpc-answer.ts';
 import { forwardHeaders } from './headers.ts';
 import { type Dispatcher, Pool } from './http-client.ts';
+import { endWithError } from './raw-answer.ts';
+import { openTunnel } from './tunnel.ts';
+import { Upload } from './upload.ts';
 import { failureOf, rawHeadersOf } from './upstream.ts';
 
 /** As queue-proxy: a model may take this long until it begins to answer. */
 const headersTimeoutMs = 300_000;
 const wholeMax = 16_384;
-const codes: Partial<Record<ReturnType<typeof failureOf>, ErrorCode>> = {
-  unreachable: 'PL_UPSTREAM_UNREACHABLE',
-  timeout: 'PL_UPSTREAM_TIMEOUT',
-  invalid: 'PL_HTTP_TARGET',
-};
+
+/** What bodies may take of a pass-through. */
+export interface BodyLimits {
+  /** How long a body may pause. */
+  readonly idleMs: number;
+  /** Of all that may be forwarded at once, so many are never bodies: health checks pass whatever uploads do. */
+  readonly slotsWithout: number;
+}
 
 /** Forwards whatever the companion does not batch, byte for byte, streaming both ways, bounded in number. */
 export class PassThrough {
   readonly #upstream: URL;
   readonly #pool: Pool;
   readonly #max: number;
+  readonly #bodies: BodyLimits;
   readonly #onEnd: (result: string) => void;
   #active = 0;
+  #withBody = 0;
 
   /** @param onEnd hears how each one ended: a status class, or a failure. */
-  constructor(upstream: URL, max: number, onEnd: (result: string) => void) {
+  constructor(upstream: URL, max: number, onEnd: (result: string) => void, bodies: Partial<BodyLimits> = {}) {
     this.#upstream = upstream;
     this.#max = max;
     this.#onEnd = onEnd;
+    this.#bodies = { idleMs: 30_000, slotsWithout: Math.min(64, max >> 1), ...bodies };
     this.#pool = new Pool(upstream.origin, {
       connections: max,
       pipelining: 1,
@@ -43,16 +55,27 @@ export class PassThrough {
 
   /** Forwards one request; `body` where it has been read already. */
   forward(request: IncomingMessage, response: ServerResponse, body?: Buffer): void {
-    if (this.#active >= this.#max) return this.#refuse(response, 'PL_PASS_FULL');
+    if (isGrpc(request)) {
+      this.#onEnd('grpc');
+      return refuseGrpc(response);
+    }
+    const bodies = hasBody(request) ? 1 : 0;
+    if (this.#active >= this.#max || this.#withBody + bodies > this.#max - this.#bodies.slotsWithout)
+      return this.#refuse(response, 'PL_PASS_FULL');
     const target = request.url ?? '';
     if (!target.startsWith('/')) return this.#refuse(response, 'PL_HTTP_TARGET');
     this.#active++;
+    this.#withBody += bodies;
+    let idle: NodeJS.Timeout | undefined;
     const relay = new Relay(response, (result) => {
       this.#active--;
+      this.#withBody -= bodies;
+      clearTimeout(idle);
       this.#onEnd(result);
     });
+    const stalled = () => relay.stalled();
     const send = (read: Buffer | undefined) => {
-      const streamed = hasBody(request) ? request : null;
+      const streamed = read === undefined && bodies > 0 ? new Upload(request, this.#bodies.idleMs, stalled) : null;
       try {
         this.#pool.dispatch(
           {
@@ -71,44 +94,31 @@ export class PassThrough {
     // A small body costs less in one piece with its headers than as a stream of its own.
     if (body === undefined && announced > 0 && announced <= wholeMax) {
       const chunks: Buffer[] = [];
-      request.on('data', (chunk: Buffer) => chunks.push(chunk));
-      request.once('end', () => relay.ended || send(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks)));
+      idle = setTimeout(stalled, this.#bodies.idleMs);
+      request.on('data', (chunk: Buffer) => {
+        chunks.push(chunk);
+        idle?.refresh();
+      });
+      request.once('end', () => {
+        clearTimeout(idle);
+        if (!relay.ended) send(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks));
+      });
     } else send(body);
   }
 
-  /** Connects a protocol upgrade (WebSocket) with the model: bytes both ways, nothing read. */
+  /** Connects a protocol upgrade (WebSocket) with the model. */
   upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
-    if (this.#active >= this.#max) {
-      socket.end(
-        'HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n',
-      );
-      return;
+    const refused =
+      this.#active >= this.#max ? 'PL_PASS_FULL' : request.url?.startsWith('/') ? undefined : 'PL_HTTP_TARGET';
+    if (refused) {
+      this.#onEnd(refused);
+      return endWithError(socket, refused);
     }
     this.#active++;
-    const model = connect(Number(this.#upstream.port || 80), this.#upstream.hostname);
-    let over = false;
-    const close = () => {
-      if (over) return;
-      over = true;
+    openTunnel(this.#upstream, request, socket, head, (result) => {
       this.#active--;
-      this.#onEnd('upgrade');
-      model.destroy();
-      socket.destroy();
-    };
-    model.once('connect', () => {
-      const lines = [`${request.method} ${request.url} HTTP/1.1`];
-      for (let i = 0; i < request.rawHeaders.length; i += 2) {
-        lines.push(`${request.rawHeaders[i]}: ${request.rawHeaders[i + 1]}`);
-      }
-      model.write(Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'));
-      model.write(head);
-      model.pipe(socket);
-      socket.pipe(model);
+      this.#onEnd(result);
     });
-    for (const side of [model, socket]) {
-      side.on('error', close);
-      side.on('close', close);
-    }
   }
 
   async close(): Promise<void> {
@@ -122,9 +132,9 @@ export class PassThrough {
 }
 
 function hasBody(request: IncomingMessage): boolean {
-  if (request.headers['content-length'] !== undefined || request.headers['transfer-encoding'] !== undefined)
-    return true;
-  return request.httpVersionMajor === 2 && !request.complete;
+  const length = request.headers['content-length'];
+  if (length !== undefined) return Number(length) > 0;
+  return request.headers['transfer-encoding'] !== undefined || (request.httpVersionMajor === 2 && !request.complete);
 }
 
 /** Carries one reply to its caller, at the caller's pace. */
@@ -175,9 +185,7 @@ class Relay implements Dispatcher.DispatchHandler {
   onResponseEnd(controller: Dispatcher.DispatchController): void {
     const raw = (controller as { rawTrailers?: Buffer[] | null }).rawTrailers;
     if (raw && raw.length > 0) {
-      const pairs: [string, string][] = [];
-      for (let i = 0; i < raw.length; i += 2) pairs.push([String(raw[i]), String(raw[i + 1])]);
-      this.#response.addTrailers(pairs);
+      sendTrailers(this.#response, forwardHeaders(raw.map(String), true));
     }
     this.#wrote = true;
     this.#response.end();
@@ -188,8 +196,20 @@ class Relay implements Dispatcher.DispatchHandler {
     const failure = failureOf(error);
     // Half an answer cannot be taken back: the caller must see that it broke off.
     if (this.#response.headersSent) this.#response.destroy();
-    else writeError(this.#response, codes[failure] ?? 'PL_UPSTREAM_RESET');
+    else writeError(this.#response, codeOfFailure(failure));
     this.#end(failure);
+  }
+
+  /** The caller stopped in the middle of its body. */
+  stalled(): void {
+    // Once the model has begun to answer, how long it waits for the rest is its own matter.
+    if (this.#ended || this.#response.headersSent) return;
+    this.#end('PL_BODY_TIMEOUT');
+    writeError(this.#response, 'PL_BODY_TIMEOUT');
+    // In HTTP/2 an answer alone does not end what the caller may still send.
+    const { stream } = this.#response as unknown as Partial<Http2ServerResponse>;
+    stream?.close(constants.NGHTTP2_NO_ERROR);
+    this.#controller?.abort(new Error('the caller stalled'));
   }
 
   #end(result: string): void {
@@ -197,4 +217,13 @@ class Relay implements Dispatcher.DispatchHandler {
     this.#ended = true;
     this.#done(result);
   }
+}
+
+/** Sends trailers, a flat list. The HTTP/2 layer of Node takes them one by one only, HTTP/1.1 only all at once. */
+function sendTrailers(response: ServerResponse, raw: readonly string[]): void {
+  const http2 = response as unknown as Partial<Http2ServerResponse> & { setTrailer(name: string, value: string): void };
+  const pairs: [string, string][] = [];
+  for (let i = 0; i < raw.length; i += 2) pairs.push([raw[i] as string, raw[i + 1] as string]);
+  if (http2.stream === undefined) response.addTrailers(pairs);
+  else for (const [name, value] of pairs) http2.setTrailer(name, value);
 }
