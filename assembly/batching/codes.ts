@@ -3,7 +3,7 @@
 
 /** Version of the boundary below. A host refuses a kernel whose `abi_version()` differs. */
 export enum Abi {
-  Version = 1,
+  Version = 2,
 }
 
 /** What a host tells the kernel. Each is one event record in the ring. */

@@ -1,3 +1,4 @@
+import { busyChanges } from './busy';
 import { Reason, VerdictKind } from './codes';
 import { Batch, batchAt, Domain, flowAt, Lane, laneAt } from './domain';
 import { latencyMean, latencyQ } from './latency';
@@ -273,7 +274,7 @@ function sendBatch(domain: Domain, index: u32, reason: Reason, now: f64): void {
   batch.fullLane = lane.inFlight + 1 >= lane.parallel.k ? 1 : 0;
   if (batch.blocked > 0) parallelSent(domain.parallel, now, time);
   if (batch.blockedLane > 0) parallelSent(lane.parallel, now, time);
-  if (domain.inFlight == 0) domain.busySince = now;
+  if (domain.inFlight == 0) busyChanges(domain, now);
   domain.inFlight++;
   lane.inFlight++;
   lane.lastUsed = now;

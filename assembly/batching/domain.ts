@@ -132,7 +132,7 @@ export class Domain {
   replyPath: f64;
   virtual: f64;
   wake: f64;
-  busySince: f64;
+  /** Share of time with work in flight, as it was at `busyAt`: see busy.ts. */
   busyShare: f64;
   busyAt: f64;
   lastAnswer: f64;

@@ -1,3 +1,4 @@
+import { busyChanges } from './busy';
 import { EventKind, Outcome, Reason, Setting, VerdictKind } from './codes';
 import { Batch, batchAt, Domain, Event, Lane, laneAt } from './domain';
 import { latencyLearn, latencyLearnBound, latencyMean, latencyNow, latencyQ, latencySeed } from './latency';
@@ -104,10 +105,10 @@ function completion(domain: Domain, index: u32, outcome: u32, at: f64): void {
     i = next;
   }
   batch.used = 0;
+  if (domain.inFlight == 1) busyChanges(domain, at);
   domain.inFlight--;
   lane.inFlight--;
   lane.lastUsed = at;
-  if (domain.inFlight == 0) noteBusy(domain, at);
 }
 
 /** When the model began with a batch that was sent ahead, which is when the other one ended; 0: not yet. */
@@ -231,13 +232,6 @@ function tooLarge(lane: Lane, items: u32): void {
   lane.accepted = min(lane.accepted, lane.refused - 1);
   lane.capacity = max(max(lane.accepted, items >> 1), 1);
   lane.stride = 1;
-}
-
-function noteBusy(domain: Domain, at: f64): void {
-  const span = max(at - domain.busyAt, 0.001);
-  const share = clamp((at - max(domain.busySince, domain.busyAt)) / span, 0, 1);
-  domain.busyShare += (1.0 - Math.exp(-span / 10000.0)) * (share - domain.busyShare);
-  domain.busyAt = at;
 }
 
 function applySetting(domain: Domain, code: u32, value: f64): void {

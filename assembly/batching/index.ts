@@ -1,6 +1,7 @@
 // batching.wasm: when to send which requests together. The boundary: a host writes event records, calls `step`, and
 // reads verdict records. Domains are handles; times are f64 ms of the host's monotonic clock; no call allocates but
 // `configure`.
+import { busyShareAt } from './busy';
 import { Abi } from './codes';
 import { dispatchLate, dispatchNext, endLate } from './dispatch';
 import { batchAt, Domain, Event, EVENTS_MAX, flowAt, laneAt, makeDomain, openLane, Verdict } from './domain';
@@ -9,7 +10,7 @@ import { latencyForget, latencyMean } from './latency';
 import { checked, clamp, JUMP_MS, NONE, WAKE_MS_MAX } from './memory';
 import { parallelReset } from './parallel';
 import { becomeLate } from './queue';
-import { rateNow, rateReset } from './rate';
+import { rateAt, rateReset } from './rate';
 import { slotAt } from './slot';
 
 /** A call ends after this many verdicts beyond its arrivals, so that mass expiry never holds the event loop. */
@@ -178,15 +179,16 @@ export function parallel_limit(handle: usize): u32 {
   return changetype<Domain>(handle).parallel.k;
 }
 
-/** Items per second that arrive. */
-export function arrival_rate(handle: usize): f64 {
+/** Items per second that arrive, as of `now`; one below the last step's is taken as that. */
+export function arrival_rate(handle: usize, now: f64): f64 {
   const domain = changetype<Domain>(handle);
-  return rateNow(domain.rate, domain.now) * 1000.0;
+  return rateAt(domain.rate, max(domain.now, checked(now, 0, 1e15))) * 1000.0;
 }
 
-/** Share of the last ten seconds or so in which something was in flight. */
-export function busy_share(handle: usize): f64 {
-  return changetype<Domain>(handle).busyShare;
+/** Share of the ten seconds or so before `now` in which something was in flight. */
+export function busy_share(handle: usize, now: f64): f64 {
+  const domain = changetype<Domain>(handle);
+  return busyShareAt(domain, max(domain.now, checked(now, 0, 1e15)));
 }
 
 /** Expected ms of a batch of `items` in a lane. */

@@ -68,7 +68,15 @@ export function rateNow(rate: Rate, now: f64): f64 {
   return max(rate.quick / min(QUICK_MS, age), rate.slow / min(SLOW_MS, age));
 }
 
-/** The same, or the rate of the last two objectives where that is larger: what the size of a batch has to keep up with. */
+/** The same for a reader at any later time; changes nothing, so that reading never changes a decision. */
+export function rateAt(rate: Rate, now: f64): f64 {
+  const passed = max(now - rate.at, 0);
+  const age = max(now - rate.born, 50.0);
+  const quick = rate.quick * Math.exp(-passed / QUICK_MS);
+  return max(quick / min(QUICK_MS, age), (rate.slow * Math.exp(-passed / SLOW_MS)) / min(SLOW_MS, age));
+}
+
+/** `rateNow`, or the rate of the last two objectives where that is larger: what the size of a batch has to keep up with. */
 export function ratePeak(rate: Rate, now: f64): f64 {
   const steady = rateNow(rate, now);
   const age = max(now - rate.born, 50.0);

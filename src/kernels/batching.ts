@@ -77,8 +77,10 @@ export interface DomainSignals {
   lateWaiting(): number;
   inFlight(): number;
   parallelLimit(): number;
-  arrivalRate(): number;
-  busyShare(): number;
+  /** As of `now`; without it, or with one before the last step, as of the last step. */
+  arrivalRate(now?: number): number;
+  /** Share of the ten seconds or so before `now` in which something was in flight; `now` as above. */
+  busyShare(now?: number): number;
   expectedMs(lane: number, items: number): number;
   quantileMs(lane: number, items: number): number;
   laneCapacity(lane: number): number;

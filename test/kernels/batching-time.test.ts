@@ -126,6 +126,46 @@ for (const flavour of ['simd', 'scalar', 'debug'] as const) {
       assert.is(domain.step(2 ** 32, new Collector()), 2 ** 32 + 2500);
     });
 
+    test('says how busy and how sought the model is at the time of asking, and reading changes nothing', () => {
+      const domain = create(0);
+      const { signals } = domain;
+      const heard = new Collector();
+      const lane = domain.openLane(0);
+      assert.is(signals.busyShare(100), 0);
+      for (const read of ['busyShare', 'arrivalRate'] as const)
+        for (const bad of [Number.NaN, never, -1]) assert.throws(() => create(0).signals[read](bad), isTrap);
+
+      for (let ticket = 0; ticket < 9; ticket++) domain.arrive(0, arrival(ticket, lane));
+      domain.step(0, heard);
+      const rate = signals.arrivalRate(0);
+      assert.ok(
+        Math.abs(signals.busyShare(20_000) - (1 - Math.exp(-2))) < 1e-9,
+        `${signals.busyShare(20_000)} in flight`,
+      );
+      assert.is(signals.busyShare(), 0, 'as of the last step');
+      assert.ok(signals.arrivalRate(5000) < 0.7 * rate, 'a rate that is asked for later is a lower one');
+      assert.is(signals.arrivalRate(), rate);
+
+      // The next batch goes in the very step in which the last one ends: never idle.
+      let now = 0;
+      for (let next = 1000; next <= 60_000; next += 100) {
+        now = next;
+        domain.complete(now, heard.batches.at(-1)?.batch as number, Outcome.Answered);
+        for (let i = 0; i < 9; i++) domain.arrive(now, arrival(now * 10 + i, lane));
+        domain.step(now, heard);
+        assert.is(signals.inFlight(), 1);
+      }
+      assert.ok(signals.busyShare() > 0.99, `${signals.busyShare()} busy all the time`);
+      for (let i = 0; signals.inFlight() > 0; i++) {
+        assert.ok(i < 20);
+        domain.complete(now, heard.batches.at(-1)?.batch as number, Outcome.Answered);
+        domain.step(now, heard);
+      }
+      assert.ok(signals.busyShare(now) > 0.99);
+      assert.ok(signals.busyShare(now + 300_000) < 1e-9, 'after five idle minutes');
+      assert.ok(signals.arrivalRate(now + 300_000) < 1e-9);
+    });
+
     test('takes any number of items without counting over its edge', () => {
       const domain = create(0, { maxWaiting: 1000 });
       const lane = domain.openLane(0);
