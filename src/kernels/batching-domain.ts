@@ -97,6 +97,10 @@ class WasmDomain implements BatchingDomain {
     this.set(now, Setting.LateTimeoutMs, settings.lateTimeoutMs);
   }
 
+  listen(sink: VerdictSink): void {
+    this.#sink = sink;
+  }
+
   openLane(at: number): number {
     return this.#kernel.open_lane(this.#handle, at);
   }
@@ -186,7 +190,7 @@ class WasmDomain implements BatchingDomain {
   /** Starts an event record and returns the index of its first word. A full table is stepped first. */
   #event(kind: EventKind, id: number, at: number, value: number): number {
     if (this.#pending === this.#eventsMax) {
-      if (!this.#sink) throw new Error(`more than ${this.#eventsMax} events before the first step`);
+      if (!this.#sink) throw new Error(`more than ${this.#eventsMax} events before anybody listens`);
       this.step(at, this.#sink);
     }
     const word = (this.#events + this.#pending * eventBytes) >>> 2;

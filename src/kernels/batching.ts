@@ -51,6 +51,11 @@ export interface VerdictSink {
 
 /** One scheduling domain: requests that contend for the same upstream. */
 export interface BatchingDomain {
+  /**
+   * Who hears verdicts from now on, also those of a step that an event makes when the table of events is full. `step`
+   * does the same for its sink; whoever may have more than a table of events before the first step says it earlier.
+   */
+  listen(sink: VerdictSink): void;
   /** A row for a new lane, or -1 when all rows are in use. A row that was idle longest may be reused: `laneEvicted`. */
   openLane(at: number): number;
   arrive(at: number, arrival: Arrival): void;

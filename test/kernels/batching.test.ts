@@ -64,6 +64,22 @@ for (const flavour of ['simd', 'scalar', 'debug'] as const satisfies KernelFlavo
       assert.is(heard.ended.get(4), `rejected ${Reason.QueueFull}`);
     });
 
+    test('takes more events than its table holds before the first step, if somebody listens', () => {
+      const many = { ...settings, maxWaiting: 3000 };
+      const arrive = (domain: Domain) => {
+        const lane = domain.openLane(0);
+        for (let ticket = 0; ticket < 2500; ticket++) domain.arrive(0, arrival(ticket, lane));
+      };
+      assert.throws(() => arrive(createBatchingDomain(many, 0, flavour)), /before anybody listens/);
+      const domain = createBatchingDomain(many, 0, flavour);
+      const heard = new Collector();
+      domain.listen(heard);
+      arrive(domain);
+      domain.step(0, heard);
+      assert.is(heard.slotOf.size + heard.ended.size, 2500);
+      assert.is(domain.signals.waiting() + heard.ended.size, 2500);
+    });
+
     test('sends a lone request at once and everything that waits once the model is free', () => {
       const domain = createBatchingDomain(settings, 0, flavour);
       const lane = domain.openLane(0);
