@@ -2,6 +2,8 @@ import type { BatchingDomain, DomainSettings, DomainSignals, VerdictSink } from 
 import { type Outcome, Reason } from '../kernels/reasons.ts';
 import type { Exchange } from './exchange.ts';
 import { type Lane, LaneTable } from './lanes.ts';
+import { PassQueue } from './pass-queue.ts';
+import { RefusalQueue } from './refusal-queue.ts';
 
 /** A set of requests that the kernel sends together. */
 export interface Dispatched {
@@ -24,11 +26,21 @@ export interface SchedulerActions {
 
 const trapWindowMs = 60_000;
 const trapsMax = 3;
-const refusalSliceMs = 2;
+
+/** A batch that the kernel has decided on and that is still to be sent. */
+interface Decided {
+  readonly batch: number;
+  /** Of the kernel that decided, and its lane then: before this is sent another one may be in its place. */
+  readonly generation: number;
+  readonly lane: Lane | undefined;
+  readonly exchanges: Exchange[];
+  readonly reason: Reason;
+  readonly predictedMs: number;
+}
 
 /**
  * Carries events to the kernel once per turn of the event loop, and its verdicts out. The table of slots here is the
- * truth: when the kernel traps it is rebuilt from it.
+ * truth: when the kernel traps it is rebuilt from it, and after three traps in a minute requests pass for a minute.
  */
 export class Scheduler implements VerdictSink {
   readonly lanes: LaneTable;
@@ -41,17 +53,17 @@ export class Scheduler implements VerdictSink {
   readonly #slots: (Exchange | undefined)[] = [];
   readonly #arriving = new Map<number, Exchange>();
   #nextTicket = 0;
-  readonly #toSend: { batch: number; row: number; exchanges: Exchange[]; reason: Reason; predictedMs: number }[] = [];
-  /** Refusals that are still to be written, the next one first. */
-  readonly #refusals: { exchange: Exchange; reason: Reason }[] = [];
-  #refusing = false;
+  readonly #toSend: Decided[] = [];
+  readonly #refusals: RefusalQueue;
   #stepPlanned = false;
   #timer: NodeJS.Timeout | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
   #slotFreeSince = 0;
   #inFlight = 0;
   readonly #trapTimes: number[] = [];
-  readonly #passing: Exchange[] = [];
+  /** What waits while the kernel does not decide, and what a new one has yet to be told of. */
+  readonly #passing: PassQueue;
+  /** Until then requests pass; 0: decisions are the kernel's. */
   #passingUntil = 0;
   #draining = false;
   /** Batches that the model was last known to take at once. */
@@ -63,7 +75,17 @@ export class Scheduler implements VerdictSink {
     this.#create = create;
     this.#actions = actions;
     this.#domain = create(performance.now());
+    this.#domain.listen(this);
     this.lanes = new LaneTable(() => this.#openRow());
+    this.#refusals = new RefusalQueue((exchange, reason) => actions.refuse(exchange, reason));
+    this.#passing = new PassQueue({
+      room: () => this.#inFlight < Math.max(2, this.#limit),
+      send: (exchange) => {
+        exchange.sentAt = performance.now();
+        this.#send([exchange], undefined, Reason.None, 0, () => {});
+      },
+      refuse: (exchange, reason) => this.#refuse(exchange, reason),
+    });
   }
 
   /** What the kernel has learned; zeros while decisions are not its own. A trap while reading rebuilds it. */
@@ -91,7 +113,7 @@ export class Scheduler implements VerdictSink {
 
   /** Requests that wait, also those that the kernel has not seen yet. */
   get waiting(): number {
-    return this.#arriving.size + this.#passing.length + this.signals.waiting();
+    return this.#arriving.size + this.#passing.size + this.signals.waiting();
   }
 
   /** Whether decisions are the kernel's. */
@@ -101,14 +123,11 @@ export class Scheduler implements VerdictSink {
 
   /** Takes a request, or returns false where no lane is free for it. */
   submit(exchange: Exchange): boolean {
-    if (!this.deciding && !this.#mayDecideAgain()) {
-      if (this.#passing.length >= this.#settings.maxWaiting) this.#actions.refuse(exchange, Reason.QueueFull);
-      else this.#passing.push(exchange);
-      this.#sendPassing();
-      return true;
-    }
+    if (!this.#mayDecide()) return this.#pass(exchange);
     const lane = this.#guarded(() => this.lanes.lane(exchange.laneKey), undefined);
-    if (!lane) return !this.deciding && this.submit(exchange);
+    // Opening a lane may have been the kernel's last trap.
+    if (!this.deciding) return this.#pass(exchange);
+    if (!lane) return false;
     lane.requests++;
     this.#arrive(exchange, lane.row);
     return true;
@@ -123,8 +142,7 @@ export class Scheduler implements VerdictSink {
       this.#tell((domain, now) => domain.cancel(now, slot));
       return;
     }
-    const at = this.#passing.indexOf(exchange);
-    if (at >= 0) this.#passing.splice(at, 1);
+    this.#passing.leave(exchange);
   }
 
   /** Ends waiting for company: what waits goes at once, and so does what still comes. */
@@ -142,8 +160,8 @@ export class Scheduler implements VerdictSink {
   }
 
   stop(): void {
-    clearTimeout(this.#timer);
-    this.#timerAt = Number.POSITIVE_INFINITY;
+    this.#wakeNever();
+    this.#passing.stop();
   }
 
   admitted(ticket: number, slot: number): void {
@@ -157,17 +175,18 @@ export class Scheduler implements VerdictSink {
   rejected(ticket: number, reason: Reason): void {
     const exchange = this.#arriving.get(ticket) as Exchange;
     this.#arriving.delete(ticket);
-    this.#refusals.push({ exchange, reason });
+    this.#refusals.add(exchange, reason);
   }
 
   dispatch(batch: number, row: number, slots: Uint32Array, reason: Reason, predictedMs: number): void {
     const exchanges: Exchange[] = [];
     for (const slot of slots) exchanges.push(this.#release(slot));
-    this.#toSend.push({ batch, row, exchanges, reason, predictedMs });
+    const generation = this.#generation;
+    this.#toSend.push({ batch, generation, lane: this.lanes.at(row), exchanges, reason, predictedMs });
   }
 
   refused(slot: number, reason: Reason): void {
-    this.#refusals.push({ exchange: this.#release(slot), reason });
+    this.#refusals.add(this.#release(slot), reason);
   }
 
   deferred(): void {}
@@ -199,7 +218,7 @@ export class Scheduler implements VerdictSink {
   /** The kernel may reuse an idle row: it must have seen all arrivals before it is asked for one. */
   #openRow(): number {
     if (this.#arriving.size > 0) this.#step();
-    return this.#domain.openLane(performance.now());
+    return this.deciding ? this.#domain.openLane(performance.now()) : -1;
   }
 
   #tell(event: (domain: BatchingDomain, now: number) => void): void {
@@ -222,22 +241,9 @@ export class Scheduler implements VerdictSink {
     const now = performance.now();
     const wake = this.#guarded(() => this.#domain.step(now, this), Number.POSITIVE_INFINITY);
     this.#sendAll();
-    if (!this.#refusing) this.#refuseSome();
+    this.#refusals.start();
     if (wake <= now) this.#plan();
     else this.#wakeAt(wake);
-  }
-
-  /** Writes refusals for a few milliseconds and leaves the rest for the next turn, so that a mass of them stalls nobody. */
-  #refuseSome(): void {
-    const until = performance.now() + refusalSliceMs;
-    let done = 0;
-    while (done < this.#refusals.length && (done === 0 || performance.now() < until)) {
-      const { exchange, reason } = this.#refusals[done++] as { exchange: Exchange; reason: Reason };
-      this.#actions.refuse(exchange, reason);
-    }
-    this.#refusals.splice(0, done);
-    this.#refusing = this.#refusals.length > 0;
-    if (this.#refusing) setImmediate(() => this.#refuseSome());
   }
 
   #sendAll(): void {
@@ -247,9 +253,8 @@ export class Scheduler implements VerdictSink {
         exchange.sentAt = now;
         exchange.waitMs = Math.max(0, now - Math.max(exchange.arrivedAt, this.#slotFreeSince));
       }
-      const generation = this.#generation;
-      this.#send(each.exchanges, this.lanes.at(each.row), each.reason, each.predictedMs, (outcome) => {
-        if (generation !== this.#generation || !this.deciding) return;
+      this.#send(each.exchanges, each.lane, each.reason, each.predictedMs, (outcome) => {
+        if (each.generation !== this.#generation || !this.deciding) return;
         this.#guarded(() => this.#domain.complete(performance.now(), each.batch, outcome), undefined);
         this.#step();
       });
@@ -270,7 +275,7 @@ export class Scheduler implements VerdictSink {
       this.#inFlight--;
       if (this.#slotFreeSince === Number.POSITIVE_INFINITY) this.#slotFreeSince = performance.now();
       done(outcome);
-      this.#sendPassing();
+      if (!this.#mayDecide()) this.#passing.sendAllowed();
     };
     this.#actions.send({ exchanges, lane, reason, predictedMs, finished });
   }
@@ -291,6 +296,11 @@ export class Scheduler implements VerdictSink {
     );
   }
 
+  #wakeNever(): void {
+    clearTimeout(this.#timer);
+    this.#timerAt = Number.POSITIVE_INFINITY;
+  }
+
   /** Calls into the kernel; a trap rebuilds it, and the call's result is then `otherwise`. */
   #guarded<T>(call: () => T, otherwise: T): T {
     try {
@@ -305,7 +315,6 @@ export class Scheduler implements VerdictSink {
     const now = performance.now();
     this.#trapTimes.push(now);
     while ((this.#trapTimes[0] as number) < now - trapWindowMs) this.#trapTimes.shift();
-    this.#generation++;
     const waiting = [
       ...this.#toSend.splice(0).flatMap((each) => each.exchanges),
       ...this.#slots.filter((each) => each !== undefined),
@@ -313,56 +322,62 @@ export class Scheduler implements VerdictSink {
     ].sort((one, other) => one.arrivedAt - other.arrivedAt);
     this.#slots.length = 0;
     this.#arriving.clear();
-    this.lanes.clear();
-    this.stop();
-    let passing = this.#trapTimes.length >= trapsMax;
-    if (!passing) {
-      try {
-        this.#domain = this.#create(now);
-        if (this.#draining) this.#domain.drain(now);
-      } catch {
-        passing = true;
-      }
-    }
+    this.#wakeNever();
+    const passing = this.#trapTimes.length >= trapsMax || !this.#renew(now);
     if (passing) this.#passingUntil = now + trapWindowMs;
     this.#actions.trapped(error, passing);
     for (const exchange of waiting) {
       exchange.slot = -1;
-      if (exchange.ended) continue;
-      if (passing) this.#passing.push(exchange);
-      else
-        setImmediate(() => exchange.ended || this.submit(exchange) || this.#actions.refuse(exchange, Reason.QueueFull));
+      if (!exchange.ended) this.#passing.push(exchange);
     }
-    if (passing) setImmediate(() => this.#sendPassing());
+    this.#refusals.start();
+    // Not at once: the trap may have come up in the midst of taking a request in.
+    setImmediate(() => (this.deciding ? this.#submitPassing() : this.#passing.sendAllowed()));
   }
 
-  /** A minute of passing on, and nothing waits: the kernel gets another chance. */
-  #mayDecideAgain(): boolean {
-    const now = performance.now();
-    if (now < this.#passingUntil || this.#passing.length > 0) return false;
+  /** Puts a new kernel, which knows no lane, in the place of the present one. Returns whether it could be made. */
+  #renew(now: number): boolean {
+    this.#generation++;
+    this.lanes.clear();
     try {
       this.#domain = this.#create(now);
+      this.#domain.listen(this);
+      if (this.#draining) this.#domain.drain(now);
+      return true;
     } catch {
+      return false;
+    }
+  }
+
+  /** Whether decisions are the kernel's. After a minute of passing it gets another chance, with all that waits. */
+  #mayDecide(): boolean {
+    if (this.deciding) return true;
+    const now = performance.now();
+    if (now < this.#passingUntil) return false;
+    if (!this.#renew(now)) {
       this.#passingUntil = now + trapWindowMs;
       return false;
     }
     this.#passingUntil = 0;
     this.#trapTimes.length = 0;
-    return true;
+    this.#submitPassing();
+    return this.deciding;
   }
 
-  /** First in, first out, one by one, with at most as many in flight as the model was known to take. */
-  #sendPassing(): void {
-    while (this.#passing.length > 0 && this.#inFlight < Math.max(2, this.#limit)) {
-      const exchange = this.#passing.shift() as Exchange;
-      const now = performance.now();
-      if (exchange.ended) continue;
-      if (exchange.hardDeadline <= now) {
-        this.#actions.refuse(exchange, Reason.Expired);
-        continue;
-      }
-      exchange.sentAt = now;
-      this.#send([exchange], undefined, Reason.None, 0, () => {});
-    }
+  #submitPassing(): void {
+    for (const exchange of this.#passing.takeAll())
+      if (!this.submit(exchange)) this.#refuse(exchange, Reason.QueueFull);
+  }
+
+  #refuse(exchange: Exchange, reason: Reason): void {
+    this.#refusals.add(exchange, reason);
+    this.#refusals.start();
+  }
+
+  #pass(exchange: Exchange): true {
+    if (this.#passing.size >= this.#settings.maxWaiting) this.#refuse(exchange, Reason.QueueFull);
+    else this.#passing.push(exchange);
+    this.#passing.sendAllowed();
+    return true;
   }
 }
