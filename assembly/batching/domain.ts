@@ -1,6 +1,6 @@
 import { Demand, DEMAND_BYTES } from './demand';
 import { Latency, latencyBytes, latencyInit } from './latency';
-import { allocate, BATCH_ITEMS_MAX, LANES_MAX, NONE, TENANTS_MAX } from './memory';
+import { allocate, BATCH_ITEMS_MAX, LANES_MAX, NONE, RETRY_BATCHES, TENANTS_MAX } from './memory';
 import { Order, orderReset } from './order';
 import { Parallel, parallelReset } from './parallel';
 import { Rate, rateReset } from './rate';
@@ -25,6 +25,9 @@ export class Lane {
   cold: u32;
   /** How far beyond `capacity` the next try towards a refused size goes: doubles with every success. */
   stride: u32;
+  /** Batches at the limit since the last refusal, and how many of them allow a retry. */
+  sinceRefusal: u32;
+  retryAfter: u32;
   unused: u32;
   lastUsed: f64;
   model: Latency;
@@ -267,6 +270,8 @@ function resetLane(domain: Domain, row: u32, now: f64): void {
   lane.refused = 0;
   lane.capacity = domain.maxBatchItems;
   lane.stride = 1;
+  lane.sinceRefusal = 0;
+  lane.retryAfter = RETRY_BATCHES;
   lane.lastUsed = now;
   lane.cold = 1;
   rateReset(lane.rate, now, domain.sloMs);

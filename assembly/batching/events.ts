@@ -2,7 +2,7 @@ import { busyChanges } from './busy';
 import { EventKind, Outcome, Reason, Setting, VerdictKind } from './codes';
 import { Batch, batchAt, Domain, Event, Lane, laneAt } from './domain';
 import { latencyLearn, latencyLearnBound, latencyMean, latencyNow, latencyQ, latencySeed } from './latency';
-import { BANDS, checked, clamp, ITEMS_MAX, NONE, TENANTS_MAX } from './memory';
+import { BANDS, checked, clamp, ITEMS_MAX, NONE, RETRY_BATCHES, RETRY_BATCHES_MAX, TENANTS_MAX } from './memory';
 import { Parallel, parallelLearn, parallelTry, parallelWatch } from './parallel';
 import { enqueue, freeSlot, refuse } from './queue';
 import { rateAdd, rateScale } from './rate';
@@ -133,7 +133,7 @@ function noteFirstEnd(domain: Domain, index: u32, at: f64): void {
 function learn(domain: Domain, lane: Lane, index: u32, ms: f64, at: f64): void {
   const batch = batchAt(domain, index);
   domain.lastAnswer = at;
-  accept(lane, batch.items);
+  accept(domain, lane, batch.items);
   if (batch.disturbed) return;
   if (batch.cold) {
     domain.cold = 0;
@@ -210,12 +210,19 @@ function seedOthers(domain: Domain, row: u32): void {
   }
 }
 
-/** A size that the model took: the next try towards a refused one goes twice as far. */
-function accept(lane: Lane, items: u32): void {
+/**
+ * A size that the model took: the next try towards a refused one goes twice as far. One that takes what was refused before
+ * had refused the bytes, not the items, or has a new limit: nothing is known then.
+ */
+function accept(domain: Domain, lane: Lane, items: u32): void {
   lane.accepted = max(lane.accepted, items);
   if (lane.refused == 0) return;
-  if (lane.accepted >= lane.refused) lane.refused = 0;
-  if (items > lane.capacity) {
+  if (items >= lane.capacity) lane.sinceRefusal++;
+  if (items >= lane.refused) {
+    lane.refused = 0;
+    lane.capacity = domain.maxBatchItems;
+    lane.retryAfter = RETRY_BATCHES;
+  } else if (items > lane.capacity) {
     lane.capacity = items;
     lane.stride *= 2;
   }
@@ -224,10 +231,13 @@ function accept(lane: Lane, items: u32): void {
 /**
  * 413: halve, remember the refused size, and close in on the limit from below. The first try after a refusal is one
  * item more than what was accepted, because limits are mostly powers of two, as the sizes that were tried before are:
- * then one refused try is enough. Every refusal costs the model one batch's fixed time just when work waits.
+ * then one refused try is enough. Every refusal costs the model one batch's fixed time just when work waits, so the size
+ * that was refused is tried again only after 256 batches at the limit, then after twice as many.
  */
 function tooLarge(lane: Lane, items: u32): void {
   if (items <= 1) return;
+  if (items == lane.refused) lane.retryAfter = min<u32>(lane.retryAfter * 2, RETRY_BATCHES_MAX);
+  lane.sinceRefusal = 0;
   lane.refused = lane.refused == 0 ? items : min(lane.refused, items);
   lane.accepted = min(lane.accepted, lane.refused - 1);
   lane.capacity = max(max(lane.accepted, items >> 1), 1);

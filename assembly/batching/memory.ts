@@ -24,6 +24,12 @@
 // @ts-ignore: decorator
 @inline export const ITEMS_MAX: u32 = 1 << 16;
 
+/** Batches at the limit after which a refused size is tried again; doubled with each refusal, up to the second. */
+// @ts-ignore: decorator
+@inline export const RETRY_BATCHES: u32 = 256;
+// @ts-ignore: decorator
+@inline export const RETRY_BATCHES_MAX: u32 = 8192;
+
 /** The host may be asked to come back after this long at the most, in ms. */
 // @ts-ignore: decorator
 @inline export const WAKE_MS_MAX: f64 = 60000.0;

@@ -39,6 +39,7 @@ export function guardMs(domain: Domain): f64 {
 export function laneCapacity(domain: Domain, lane: Lane): u32 {
   let most = lane.capacity;
   if (lane.refused > lane.capacity + 1) most = min(lane.capacity + lane.stride, (lane.capacity + lane.refused) >> 1);
+  else if (lane.refused > 0 && lane.sinceRefusal >= lane.retryAfter) most = lane.refused;
   most = min(most, domain.maxBatchItems);
   const tried = max<u32>(lane.model.largest, 1);
   return max<u32>(min(most, tried * 2), 1);

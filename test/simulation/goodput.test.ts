@@ -228,6 +228,23 @@ suite('learning that cannot be poisoned', (test) => {
     assert.ok(expectedMs(0, 2) < 26, `L(2) = ${expectedMs(0, 2)}`);
   });
 
+  test('tries a refused size again: a limit that is gone is forgotten', () => {
+    const model = referenceModel();
+    const workload = poisson(3, start, 60, referenceCapacity * 0.5, oneClass);
+    const limited = {
+      ...model,
+      meanMs: (items: number, t: number) => {
+        limited.maxItems = t - start < 3000 ? 4 : 32;
+        return model.meanMs(items, t);
+      },
+    };
+    limited.maxItems = 4;
+    const policy = new PacelinePolicy(defaultSettings(200), start);
+    const result = simulate(policy, workload, limited, { seed: 4, warmupMs: 40_000 });
+    assert.ok(policy.domain.signals.laneCapacity(0) >= 16, `capacity ${policy.domain.signals.laneCapacity(0)}`);
+    atLeast(result.goodput, 0.995, 'once the limit is gone');
+  });
+
   test('concludes that batching does not help, and that it is free', () => {
     const flat = play({
       load: 100,

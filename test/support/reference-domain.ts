@@ -34,6 +34,9 @@ export interface Lane {
   capacity: number;
   /** How far beyond `capacity` the next try towards a refused size goes. */
   stride: number;
+  /** Batches at the limit since the last refusal, and how many of them allow a retry. */
+  sinceRefusal: number;
+  retryAfter: number;
   lastUsed: number;
   cold: boolean;
   /** Samples that its curve is made of, and the largest size among them. */
@@ -107,6 +110,8 @@ export class ReferenceDomain {
       refused: 0,
       capacity: this.settings.maxBatchItems,
       stride: 1,
+      sinceRefusal: 0,
+      retryAfter: 256,
       lastUsed: this.now,
       cold: true,
       seen: 0,
@@ -270,8 +275,12 @@ export class ReferenceDomain {
       this.#lastAnswer = at;
       lane.accepted = Math.max(lane.accepted, batch.items);
       if (lane.refused > 0) {
-        if (lane.accepted >= lane.refused) lane.refused = 0;
-        if (batch.items > lane.capacity) {
+        if (batch.items >= lane.capacity) lane.sinceRefusal++;
+        if (batch.items >= lane.refused) {
+          lane.refused = 0;
+          lane.capacity = this.settings.maxBatchItems;
+          lane.retryAfter = 256;
+        } else if (batch.items > lane.capacity) {
           lane.capacity = batch.items;
           lane.stride *= 2;
         }
@@ -289,6 +298,8 @@ export class ReferenceDomain {
     } else if (outcome === Outcome.TimedOut || outcome === Outcome.Cancelled) {
       if (!batch.cold && !batch.disturbed && ms > before.expectedMs(batch.lane, size)) learned(lane, size);
     } else if (outcome === Outcome.TooLarge && batch.items > 1) {
+      if (batch.items === lane.refused) lane.retryAfter = Math.min(lane.retryAfter * 2, 8192);
+      lane.sinceRefusal = 0;
       lane.refused = lane.refused === 0 ? batch.items : Math.min(lane.refused, batch.items);
       lane.accepted = Math.min(lane.accepted, lane.refused - 1);
       lane.capacity = Math.max(lane.accepted, batch.items >> 1, 1);

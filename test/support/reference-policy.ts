@@ -54,6 +54,7 @@ function capacityOf(domain: ReferenceDomain, lane: Lane): number {
   let most = lane.capacity;
   if (lane.refused > lane.capacity + 1)
     most = Math.min(lane.capacity + lane.stride, (lane.capacity + lane.refused) >> 1);
+  else if (lane.refused > 0 && lane.sinceRefusal >= lane.retryAfter) most = lane.refused;
   return Math.max(Math.min(most, domain.settings.maxBatchItems, Math.max(lane.largest, 1) * 2), 1);
 }
 
