@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as assert from 'uvu/assert';
@@ -22,6 +22,8 @@ const layers = [
   ['planner', 'protocol', 'policy', 'kube', 'telemetry'],
   ['kernels'],
 ];
+
+const bundleBytesMax = 1_300_000;
 
 suite('structure', (test) => {
   test('imports point one way', () => {
@@ -70,6 +72,27 @@ suite('structure', (test) => {
     );
   });
 
+  test('the bundle is small enough for the start of every pod', () => {
+    const { size } = statSync(join(root, 'dist/paceline.mjs'));
+    assert.ok(size <= bundleBytesMax, `${size} bytes`);
+  });
+
+  test('every source file is used by the program', () => {
+    const inProgram = reachableFrom(['src/cli/main.ts']);
+    assert.ok(inProgram.size > 40, `imports are followed: ${inProgram.size} files`);
+    const besideIt = tracked.filter((file) => /^(test|bench|scripts)\/.*\.(ts|mjs)$/.test(file));
+    // A kernel may have a host before the part of the program that needs it.
+    const inKernelTests = reachableFrom(besideIt);
+    // Rivals and traces are measured against, not shipped: the mirror's own tests do not keep them alive.
+    const inSimulations = reachableFrom(besideIt.filter((file) => !file.startsWith('test/simulator/')));
+    const dead = sources.filter((file) => {
+      if (inProgram.has(file)) return false;
+      if (folderOf(file) === 'kernels') return !inKernelTests.has(file);
+      return folderOf(file) !== 'simulator' || !inSimulations.has(file);
+    });
+    assert.equal(dead, []);
+  });
+
   test('every source folder has a mirror among the tests', () => {
     const missing = [...new Set(sources.map(folderOf))].filter(
       (folder) => !tracked.some((file) => file.startsWith(`test/${folder}/`)),
@@ -113,6 +136,16 @@ function importsOf(file: string): string[] {
     (match) => match[1] as string,
   );
   return specifiers.map((specifier) => relative(root, join(root, dirname(file), specifier)));
+}
+
+/** The files that these import, directly or through others, and these themselves. */
+function reachableFrom(files: readonly string[]): Set<string> {
+  const reached = new Set(files);
+  // A set hands out what is added to it while it is walked.
+  for (const file of reached) {
+    for (const target of importsOf(file)) if (existsSync(join(root, target))) reached.add(target);
+  }
+  return reached;
 }
 
 /** Number of imports in a module: section 2 of the binary format. */
