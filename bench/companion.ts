@@ -1,7 +1,7 @@
 // The companion over real sockets: goodput beside other ways to stand in front of the same model, CPU, latency, memory.
 
 import type { BenchReport, BenchRow } from './report.ts';
-import { bodyOf, load, saturate } from './support/load.ts';
+import { bodyOf, load, saturate, WarmCallers } from './support/load.ts';
 import { MeasuredProcess, type Usage } from './support/measured-process.ts';
 
 type Progress = (text: string) => void;
@@ -254,19 +254,25 @@ async function eventLoop(progress: Progress): Promise<BenchRow[]> {
   }, 500);
   await load(companion.port, capacity * 1.1, 10);
   clearInterval(scraper);
-  rows.push(delayRow('at 110 % load with scrapes', await companion.usage()));
+  rows.push(...delayRows('at 110 % load with scrapes', await companion.usage(), 'P99.9'));
   await Promise.all([companion.stop(), model.stop()]);
 
-  progress('event loop while a thousand requests expire at once');
+  progress('event loop while a thousand requests arrive at a hung model, and are refused or expire');
   const hanging = await MeasuredProcess.module('reference-model.ts', ['1', '0', '64']);
   const waiting = await MeasuredProcess.paceline(companionArgs(hanging.port, '--late-timeout', '3s'));
   await load(waiting.port, 300, 3);
+  // Late work may fill a quarter of the bound (500), and the overflow is refused at once with 503: both masses are
+  // inside the window.
+  const callers = await WarmCallers.open(waiting.port, 1000);
   hanging.signal('SIGSTOP');
-  const expiring = load(waiting.port, 2000, 0.5, { timeoutMs: 10_000 });
-  await new Promise((resolve) => setTimeout(resolve, 1500));
   waiting.resetDelay();
-  await expiring;
-  rows.push(delayRow('while a thousand requests expire', await waiting.usage()));
+  const ended = await callers.burst(500);
+  await callers.close();
+  rows.push(
+    ...delayRows('while a thousand are refused or expire', await waiting.usage(), 'max'),
+    { name: 'of a thousand at a hung model, refused at once', value: ended.get(503) ?? 0, unit: 'requests' },
+    { name: 'of a thousand at a hung model, expired', value: ended.get(504) ?? 0, unit: 'requests' },
+  );
   hanging.signal('SIGCONT');
   progress('event loop while it drains');
   await load(waiting.port, 300, 2);
@@ -279,15 +285,20 @@ async function eventLoop(progress: Progress): Promise<BenchRow[]> {
   const usage = await waiting.usage();
   hanging.signal('SIGCONT');
   await draining;
-  rows.push(delayRow('while it drains with 500 waiting', usage));
+  rows.push(...delayRows('while it drains with 500 waiting', usage, 'max'));
   await Promise.all([waiting.stop(), hanging.stop()]);
   rows.push({ name: 'a scrape, round trip, at 110 % load', value: median(scrapes), unit: 'ms' });
   return rows;
 }
 
-function delayRow(when: string, usage: Usage): BenchRow {
-  const value = usage.delayP999Ms;
-  return { name: `event loop delay P99.9 ${when}`, value, unit: 'ms', bar: '<= 10', holds: value <= 10 };
+/** In a window of a few seconds one stall is rarer than one turn in a thousand: there the longest is judged. */
+function delayRows(when: string, usage: Usage, judged: 'P99.9' | 'max'): BenchRow[] {
+  const values = { 'P99.9': usage.delayP999Ms, max: usage.delayMaxMs };
+  return (['P99.9', 'max'] as const).map((which) => {
+    const value = values[which];
+    const row = { name: `event loop delay ${which} ${when}`, value, unit: 'ms' };
+    return which === judged ? { ...row, bar: '<= 10', holds: value <= 10 } : row;
+  });
 }
 
 /** From spawning to listening on one core, idle CPU, and memory over many requests. */

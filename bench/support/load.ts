@@ -57,3 +57,46 @@ export async function saturate(port: number, connections: number, seconds: numbe
   await pool.destroy();
   return answered;
 }
+
+/** Callers with open connections of their own, so that a burst costs the process under test no handshake. */
+export class WarmCallers {
+  readonly #pool: Pool;
+  readonly #count: number;
+
+  private constructor(port: number, count: number) {
+    this.#pool = new Pool(`http://127.0.0.1:${port}`, { connections: count, pipelining: 1, headersTimeout: 0 });
+    this.#count = count;
+  }
+
+  /** Opens the connections with one request each, all at once. */
+  static async open(port: number, count: number): Promise<WarmCallers> {
+    const callers = new WarmCallers(port, count);
+    await callers.burst(0);
+    return callers;
+  }
+
+  /** One request from each caller, spread evenly over so many ms. Resolves with the number of answers by status. */
+  async burst(ms: number): Promise<Map<number, number>> {
+    const statuses = new Map<number, number>();
+    const body = bodyOf(1000);
+    const headers = { 'content-type': 'application/json' };
+    const one = async () => {
+      const reply = await this.#pool.request({ path: predictPath, method: 'POST', headers, body });
+      await reply.body.dump();
+      statuses.set(reply.statusCode, (statuses.get(reply.statusCode) ?? 0) + 1);
+    };
+    const start = performance.now();
+    const pending: Promise<void>[] = [];
+    while (pending.length < this.#count) {
+      const due = ms === 0 ? 1 : Math.min(1, (performance.now() - start) / ms);
+      while (pending.length < due * this.#count) pending.push(one());
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    await Promise.all(pending);
+    return statuses;
+  }
+
+  close(): Promise<void> {
+    return this.#pool.destroy();
+  }
+}
