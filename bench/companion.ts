@@ -1,7 +1,8 @@
 // The companion over real sockets: goodput beside other ways to stand in front of the same model, CPU, latency, memory.
 
+import { connect } from 'node:net';
 import type { BenchReport, BenchRow } from './report.ts';
-import { bodyOf, load, saturate, WarmCallers } from './support/load.ts';
+import { bodyOf, load, predictPath, saturate, WarmCallers } from './support/load.ts';
 import { MeasuredProcess, type Usage } from './support/measured-process.ts';
 
 type Progress = (text: string) => void;
@@ -28,7 +29,16 @@ export async function run(progress: Progress): Promise<BenchReport> {
     { name: 'CPU a request of a bare node:http and undici proxy, saturated', value: bareUs, unit: 'us' },
     { name: "this machine against the anchors'", value: slower, unit: 'x slower' },
   );
-  for (const part of [goodput, cpuAtLoad, cpuSaturated, passThrough, lowLoad, eventLoop, startAndMemory]) {
+  for (const part of [
+    goodput,
+    cpuAtLoad,
+    cpuSaturated,
+    passThrough,
+    lowLoad,
+    stalledUpload,
+    eventLoop,
+    startAndMemory,
+  ]) {
     rows.push(...(await part(progress, slower)));
   }
   return {
@@ -236,6 +246,39 @@ async function lowLoad(progress: Progress): Promise<BenchRow[]> {
 
 async function percentile95(port: number): Promise<number> {
   return (await load(port, 5, 30, { sloMs: 500, seed: 5 })).p95;
+}
+
+/** 500 small requests while a large body has begun and does not go on, and without it, in turns. */
+async function stalledUpload(progress: Progress): Promise<BenchRow[]> {
+  const model = await MeasuredProcess.module('reference-model.ts', ['1', '0', '64']);
+  const companion = await front('Paceline', model.port);
+  await load(companion.port, 250, 4);
+  const p99 = { behind: [] as number[], without: [] as number[] };
+  for (let round = 0; round < rounds; round++) {
+    progress(`behind a stalled upload: round ${round + 1} of ${rounds}`);
+    p99.without.push((await load(companion.port, 250, 2, { seed: round })).p99);
+    const upload = connect(companion.port, '127.0.0.1');
+    upload.on('error', () => {});
+    upload.write(
+      `POST ${predictPath} HTTP/1.1\r\nhost: m\r\ncontent-type: application/json\r\ncontent-length: 4000000\r\n\r\n`,
+    );
+    upload.write(`{"instances":[[${'1,'.repeat(1_000_000)}`);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    p99.behind.push((await load(companion.port, 250, 2, { seed: round })).p99);
+    upload.destroy();
+  }
+  await Promise.all([companion.stop(), model.stop()]);
+  const ratio = median(p99.behind) / median(p99.without);
+  return [
+    {
+      name: 'P99 of 500 small requests behind a stalled 4 MB upload against without it',
+      value: ratio,
+      unit: 'x',
+      bar: '<= 1.2',
+      holds: ratio <= 1.2,
+    },
+    { name: 'P99 without it', value: median(p99.without), unit: 'ms' },
+  ];
 }
 
 /** How late the event loop is at 110 % load with scrapes, while masses expire, and while it drains. */
