@@ -26,6 +26,7 @@ export class ModelServer {
   #busyUntil = 0;
   #held: { items: number; go: () => void }[] | undefined;
   #count = 0;
+  readonly #unanswered = new Set<SeenCall>();
   readonly #sockets = new Set<Socket>();
   readonly #server = createServer((request, response) => this.#read(request, response));
 
@@ -43,9 +44,13 @@ export class ModelServer {
     await new Promise((resolve) => this.#server.close(resolve));
   }
 
-  /** Closes every connection, as a server does with idle ones. */
-  closeConnections(): void {
+  /**
+   * Closes every connection, as a server does with idle ones. Returns the calls that were taken and whose replies may
+   * be lost by this.
+   */
+  closeConnections(): SeenCall[] {
     for (const socket of this.#sockets) socket.destroy();
+    return [...this.#unanswered];
   }
 
   /** From now on calls are taken and not answered, until the returned function is called. */
@@ -78,6 +83,8 @@ export class ModelServer {
     }
     const call: SeenCall = { path, headers: request.headers, body, items: itemsOf(body) };
     if (this.keepCalls) this.calls.push(call);
+    this.#unanswered.add(call);
+    response.on('close', () => this.#unanswered.delete(call));
     const behaviour = this.behave(call, this.#count++);
     const now = performance.now();
     const start = this.serial ? Math.max(now, this.#busyUntil) : now;
