@@ -17,7 +17,9 @@ export function program(): Command {
     )
     .version(manifest.version)
     .showSuggestionAfterError()
-    .showHelpAfterError('(--help lists what there is)');
+    .showHelpAfterError('(--help lists what there is)')
+    // Whatever is wrong on the command line ends with 2, as docs/configuration.md says.
+    .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
   root.commandsGroup('Try it:').addCommand(startCommand()).addCommand(demoCommand()).addCommand(simulateCommand());
   root.commandsGroup('Put it in front of your model:').addCommand(companionCommand());
   root

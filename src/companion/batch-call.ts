@@ -122,6 +122,10 @@ export class BatchCall {
       metrics.upstreamCalls.add(1, end.failure);
       this.#outcome ??=
         end.failure === 'aborted' ? (this.#timedOut ? Outcome.TimedOut : Outcome.Cancelled) : Outcome.Failed;
+      if (end.failure !== 'aborted') {
+        const fields = { failure: end.failure, code: failures[end.failure], requests: part.length };
+        this.#context.warnings.warn(`upstream-${end.failure}`, fields, 'a call to the model failed');
+      }
       for (const exchange of part) this.#failed(exchange, failures[end.failure]);
       return this.#next();
     }

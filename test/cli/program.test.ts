@@ -30,7 +30,7 @@ suite('paceline', (test) => {
       [['baseline', '--upstream', '8081'], /--upstream.*such as http:\/\/127\.0\.0\.1:8081/],
     ] as const) {
       const { code, err, out } = run(args);
-      assert.is(code, 1, args.join(' '));
+      assert.is(code, 2, args.join(' '));
       assert.match(err, message);
       assert.is(out, '');
     }

@@ -21,7 +21,7 @@ suite('paceline simulate', (test) => {
       ['--noise', '101', 'percentage'],
     ] as const) {
       const { code, err } = run('simulate', option, value);
-      assert.is(code, 1);
+      assert.is(code, 2);
       assert.match(err, new RegExp(`${option}.*${hint}`));
     }
   });

@@ -9,8 +9,8 @@ process.argv[1] = fileURLToPath(new URL('../../dist/paceline.mjs', import.meta.u
 suite('demo: children', (test) => {
   test('a child that ends early fails with what it said', async () => {
     for (const [args, message] of [
-      [['digits', '--port', '99999'], /paceline digits ended with 1\n.*--port.*from 0 to 65535/s],
-      [['no-such-command'], /paceline no-such-command ended with 1\n.*unknown command/s],
+      [['digits', '--port', '99999'], /paceline digits ended with 2\n.*--port.*from 0 to 65535/s],
+      [['no-such-command'], /paceline no-such-command ended with 2\n.*unknown command/s],
       [['companion', '--slo', '200ms'], /paceline companion ended with 2\n.*--upstream.*is required/s],
     ] as const) {
       try {
