@@ -32,8 +32,8 @@ function wrongWith(command: string): string | undefined {
     const script = scripts[name as string];
     if (script === undefined) return `package.json has no script ${name}`;
     const after = command.split(' -- ')[1];
-    const command = script.replace(/^exec /, '');
-    return command.startsWith('node dist/paceline.mjs') ? wrongWith(`${command} ${after ?? ''}`.trim()) : undefined;
+    const started = script.replace(/^exec /, '');
+    return started.startsWith('node dist/paceline.mjs') ? wrongWith(`${started} ${after ?? ''}`.trim()) : undefined;
   }
   const [name, ...rest] = words.slice(words[0] === 'node' ? 2 : 1);
   if (words[0] === 'node' && words[1] !== 'dist/paceline.mjs') return `node runs ${words[1]}`;
