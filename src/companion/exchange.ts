@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { BatchProtocol, Measured, MergeInput } from '../protocol/protocol.ts';
 import { type ErrorCode, errorBody, errorSpecs } from './errors.ts';
+import { forHttp2 } from './headers.ts';
 import { lengthOf } from './upstream.ts';
 
 /**
@@ -85,7 +86,7 @@ export function writeReply(
 ): void {
   if (response.headersSent || response.destroyed) return;
   try {
-    const known = response.stream === undefined ? [...headers] : withoutConnection(headers);
+    const known = response.stream === undefined ? [...headers] : forHttp2(headers);
     known.push('content-length', String(lengthOf(slices)));
     response.writeHead(status, known as never);
     for (const slice of slices.slice(0, -1)) response.write(slice);
@@ -106,15 +107,6 @@ export function writeError(response: ServerResponse, code: ErrorCode, message?: 
   if (!response.req.complete && response.stream === undefined) headers.push('connection', 'close');
   response.writeHead(status, headers as never);
   response.end(body);
-}
-
-function withoutConnection(headers: readonly string[]): string[] {
-  const kept: string[] = [];
-  for (let i = 0; i < headers.length; i += 2) {
-    const name = (headers[i] as string).toLowerCase();
-    if (name !== 'connection' && name !== 'keep-alive') kept.push(name, headers[i + 1] as string);
-  }
-  return kept;
 }
 
 declare module 'node:http' {

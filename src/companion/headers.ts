@@ -140,3 +140,22 @@ function listedInConnection(raw: readonly string[]): Set<string> | undefined {
 }
 
 const connectionLength = 'connection'.length;
+
+/**
+ * Headers of a reply as HTTP/2 has them: no connection's own, names in lower case, one line a name (Node refuses a second
+ * `etag` or `content-type`). Cookies stay apart.
+ */
+export function forHttp2(raw: readonly string[]): string[] {
+  const kept: string[] = [];
+  const placeOf = new Map<string, number>();
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = (raw[i] as string).toLowerCase();
+    if (hopByHop.has(name)) continue;
+    const place = name === 'set-cookie' ? undefined : placeOf.get(name);
+    if (place === undefined) {
+      placeOf.set(name, kept.length + 1);
+      kept.push(name, raw[i + 1] as string);
+    } else kept[place] += `, ${raw[i + 1]}`;
+  }
+  return kept;
+}

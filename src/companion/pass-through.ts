@@ -5,7 +5,7 @@ import type { ErrorCode } from './errors.ts';
 import { writeError } from './exchange.ts';
 import { codeOfFailure } from './failure-codes.ts';
 import { isGrpc, refuseGrpc } from './grpc-answer.ts';
-import { forwardHeaders } from './headers.ts';
+import { forHttp2, forwardHeaders } from './headers.ts';
 import { type Dispatcher, Pool } from './http-client.ts';
 import { endWithError } from './raw-answer.ts';
 import { openTunnel } from './tunnel.ts';
@@ -168,7 +168,8 @@ class Relay implements Dispatcher.DispatchHandler {
     if (status < 200) return;
     this.#status = status;
     const headers = forwardHeaders(rawHeadersOf(controller), true);
-    this.#response.writeHead(status, headers as never);
+    const known = this.#response.stream === undefined ? headers : forHttp2(headers);
+    this.#response.writeHead(status, known as never);
     // A stream that has not begun to flow yet (server-sent events) must still show its headers; most replies come whole.
     setImmediate(() => {
       if (!this.#wrote && !this.#ended && !this.#response.destroyed) this.#response.flushHeaders();

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type ClientHttp2Stream, connect as connectHttp2 } from 'node:http2';
 import * as assert from 'uvu/assert';
-import { batchHeaders, forwardHeaders, headersKey } from '../../src/companion/headers.ts';
+import { batchHeaders, forHttp2, forwardHeaders, headersKey } from '../../src/companion/headers.ts';
 import { withRig } from '../support/companion.ts';
 import { until, Wire, withEdge } from '../support/edge.ts';
 import { suite } from '../support/suite.ts';
@@ -203,6 +203,30 @@ suite('pass-through: replies', (test) => {
         assert.equal({ ...trailers }, { 'x-sum': 'abc', 'x-count': '2' });
       },
     ));
+
+  test('a header that comes twice reaches HTTP/2 callers as one, also in a batch', async () => {
+    await withEdge(
+      (_request, response) => {
+        response.writeHead(200, ['etag', 'a', 'etag', 'b', 'set-cookie', 'x', 'set-cookie', 'y']);
+        response.end('body');
+      },
+      async ({ port }) => {
+        const session = connectHttp2(`http://127.0.0.1:${port}`);
+        const { status, text } = await replyOf(session.request({ ':path': '/x' }));
+        session.destroy();
+        assert.is(status, 200);
+        assert.is(text, 'body');
+      },
+    );
+    assert.equal(forHttp2(['ETag', 'a', 'Connection', 'close', 'etag', 'b', 'Set-Cookie', 'x', 'set-cookie', 'y']), [
+      'etag',
+      'a, b',
+      'set-cookie',
+      'x',
+      'set-cookie',
+      'y',
+    ]);
+  });
 });
 
 suite('pass-through: upgrades', (test) => {
