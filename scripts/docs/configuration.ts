@@ -59,7 +59,8 @@ ${table(
 
 Set \`--trust-headers true\` only where a gateway in front of the companion sets or removes these headers. With it, a request
 may also ask for more time than the SLO, and more than \`--late-timeout\`: its 504 comes no earlier than its objective. A
-value that is none is refused with 400 \`PL_HINT_VALUE\`: see [errors.md](errors.md).
+value that is none is refused with 400 \`PL_HINT_VALUE\`: see [errors.md](errors.md). A V2 parameter that is not a number is
+the model's own business: it keeps such requests in a lane of their own and means nothing to the companion.
 
 ## What shares a batch
 
