@@ -96,7 +96,10 @@ suite('companion: what one request may not do to others', (test) => {
       const answers = await together(rig, () => Array.from({ length: 8 }, (_, i) => rig.predict(`${i}${wide}`)));
       for (const [i, answer] of answers.entries())
         assert.equal(answer.json, { predictions: [{ echo: `${i}${wide}` }] });
-      assert.ok((await metric(rig, /paceline_unsplittable_replies_total\{wrong="too-large"\} (\d+)/)) >= 1);
+      const joined = rig.model.calls.some((call) => call.items.length > 1 && String(call.items[0]).length > 1000);
+      const halved = await metric(rig, /paceline_unsplittable_replies_total\{wrong="too-large"\} (\d+)/);
+      // Whether so large bodies are joined at all is the kernel's decision.
+      assert.is(halved > 0, joined);
     }));
 
   test('time that a caller spends on its upload is its own', () =>
