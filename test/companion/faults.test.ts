@@ -1,32 +1,15 @@
 import * as assert from 'uvu/assert';
 import { createBatchingDomain } from '../../src/kernels/batching-domain.ts';
-import { type Rig, withRig } from '../support/companion.ts';
+import { together, withRig } from '../support/companion.ts';
 import type { Behaviour } from '../support/model-server.ts';
 import { suite } from '../support/suite.ts';
-
-/** Holds the model until all of these requests are at it or wait, so that most of them become one batch. */
-async function batchOf<T>(rig: Rig, make: () => Promise<T>[]): Promise<T[]> {
-  for (let i = 0; i < 12; i++) await rig.predict('warm');
-  rig.model.serial = true;
-  const release = rig.model.hold();
-  const holders = [rig.predict('hold'), rig.predict('hold')];
-  const calls = make();
-  const all = holders.length + calls.length;
-  while (rig.model.heldItems + rig.companion.scheduler.waiting < all) {
-    await new Promise((resolve) => setTimeout(resolve, 2));
-  }
-  release();
-  const answers = await Promise.all(calls);
-  await Promise.all(holders);
-  return answers;
-}
 
 suite('companion: faults', (test) => {
   for (const status of [400, 422, 500]) {
     test(`a poisoned request alone gets its ${status}`, () =>
       withRig({}, async (rig) => {
         rig.model.behave = (call) => (call.items.includes('poison') ? status : 'ok');
-        const answers = await batchOf(rig, () =>
+        const answers = await together(rig, () =>
           Array.from({ length: 16 }, (_, i) => rig.predict(i === 5 ? 'poison' : i)),
         );
         for (const [i, answer] of answers.entries()) {
@@ -41,7 +24,7 @@ suite('companion: faults', (test) => {
     withRig({}, async (rig) => {
       for (const status of [401, 403, 404, 429, 503]) {
         rig.model.behave = (call) => (call.items.includes('no') ? status : 'ok');
-        const answers = await batchOf(rig, () => Array.from({ length: 8 }, () => rig.predict('no')));
+        const answers = await together(rig, () => Array.from({ length: 8 }, () => rig.predict('no')));
         for (const answer of answers) {
           assert.is(answer.status, status);
           assert.equal(answer.json, { detail: `the model says ${status}` });
@@ -73,7 +56,7 @@ suite('companion: faults', (test) => {
     test(`replies that are ${wrong}: every caller gets its own, one by one`, () =>
       withRig({}, async (rig) => {
         rig.model.behave = (call) => (call.items.length > 1 ? wrong : 'ok');
-        const answers = await batchOf(rig, () => Array.from({ length: 12 }, (_, i) => rig.predict(i)));
+        const answers = await together(rig, () => Array.from({ length: 12 }, (_, i) => rig.predict(i)));
         for (const [i, answer] of answers.entries()) assert.equal(answer.json, { predictions: [{ echo: i }] });
         rig.model.calls.length = 0;
         await Promise.all(Array.from({ length: 12 }, (_, i) => rig.predict(i)));

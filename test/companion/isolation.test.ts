@@ -1,21 +1,7 @@
 import * as assert from 'uvu/assert';
 import { createProtocols } from '../../src/protocol/json-protocol.ts';
-import { type Rig, withRig } from '../support/companion.ts';
+import { type Rig, together, withRig } from '../support/companion.ts';
 import { suite } from '../support/suite.ts';
-
-/** Holds the model until all of these requests are at it or wait, so that most of them become one batch. */
-async function together<T>(rig: Rig, make: () => Promise<T>[]): Promise<T[]> {
-  for (let i = 0; i < 12; i++) await rig.predict('warm');
-  const release = rig.model.hold();
-  const holders = [rig.predict('hold'), rig.predict('hold')];
-  const calls = make();
-  const all = holders.length + calls.length;
-  for (let i = 0; i < 1000 && rig.model.heldItems + rig.companion.scheduler.waiting < all; i++) await pause(2);
-  release();
-  const answers = await Promise.all(calls);
-  await Promise.all(holders);
-  return answers;
-}
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 const metric = async (rig: Rig, line: RegExp) => Number(line.exec((await rig.admin('/metrics')).text)?.[1]);

@@ -91,6 +91,26 @@ export async function withRig(
   }
 }
 
+/**
+ * Holds the model until all of these requests are at it or wait, so that most of them become one batch. Waits two seconds
+ * at most for that: some may have been refused.
+ */
+export async function together<T>(rig: Rig, make: () => Promise<T>[]): Promise<T[]> {
+  for (let i = 0; i < 12; i++) await rig.predict('warm');
+  rig.model.serial = true;
+  const release = rig.model.hold();
+  const holders = [rig.predict('hold'), rig.predict('hold')];
+  const calls = make();
+  const all = holders.length + calls.length;
+  for (let i = 0; i < 1000 && rig.model.heldItems + rig.companion.scheduler.waiting < all; i++) {
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+  release();
+  const answers = await Promise.all(calls);
+  await Promise.all(holders);
+  return answers;
+}
+
 function readAnswer(status: number, headers: Answer['headers'], text: string): Answer {
   let json: Record<string, unknown> = {};
   try {
