@@ -114,6 +114,4 @@ export enum Reason {
   LateOverflow = 35,
   /** The hard deadline passed before the model had room. */
   Expired = 36,
-  /** The request holds more items than the model accepts. */
-  TooManyItems = 37,
 }

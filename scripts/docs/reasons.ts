@@ -16,8 +16,7 @@ export function reasonsPage(): string {
   const rows = (name: string) =>
     group(name).map(({ reason, meaning }) => [code(reasonLabel(reason)), String(reason), meaning]);
   const refused = group('Refused because').map(({ reason, meaning }) => {
-    const answer = reason === Reason.TooManyItems ? 'sent to the model alone' : answerOf(reason);
-    return [code(reasonLabel(reason)), String(reason), meaning, answer];
+    return [code(reasonLabel(reason)), String(reason), meaning, answerOf(reason)];
   });
   return `# Reasons
 

@@ -241,9 +241,6 @@ export class Companion {
   }
 
   #refuse(exchange: Exchange, reason: Reason): void {
-    if (exchange.ended) return;
-    // The model once refused fewer items; whether it still does is for the model to say.
-    if (reason === Reason.TooManyItems) return this.#sendAlone(exchange, 'many-items');
     if (!exchange.fail(codeOfReason(reason))) return;
     this.metrics.requests.add(1, 'refused', reasonLabel(reason));
     this.metrics.objective(performance.now(), false);
