@@ -1,0 +1,81 @@
+/** The object that a policy is about. */
+export interface TargetName {
+  readonly group: 'serving.kserve.io' | 'serving.knative.dev';
+  readonly kind: 'InferenceService' | 'Service';
+  readonly namespace: string;
+  readonly name: string;
+}
+
+/** Everything that the controller knows about one service from the API: a snapshot, made anew for each pass. */
+export interface ObservedService {
+  readonly target: TargetName;
+  readonly uid: string;
+  readonly resourceVersion: string;
+  readonly annotations: Readonly<Record<string, string>>;
+  /** `knative` where Revisions and PodAutoscalers carry it, `standard` where a Deployment does. */
+  readonly deploymentMode: 'knative' | 'standard';
+  /** What scales it: KServe's autoscalerClass in Standard mode, the PodAutoscaler class in Knative mode. */
+  readonly autoscaler: 'knative' | 'class' | 'external' | 'hpa' | 'keda' | 'none';
+  readonly minReplicas: number;
+  /** 0 is without bound. */
+  readonly maxReplicas: number;
+  /** Requests that a pod takes at once; 0 is without bound. */
+  readonly containerConcurrency: number;
+  readonly canaryTrafficPercent: number | undefined;
+  readonly latestReadyRevision: string | undefined;
+  readonly latestRolledoutRevision: string | undefined;
+  /** Oldest first. */
+  readonly revisions: readonly ObservedRevision[];
+  readonly deployment: ObservedDeployment | undefined;
+  readonly pods: readonly ObservedPod[];
+}
+
+export interface ObservedRevision {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly resourceVersion: string;
+  readonly createdMs: number;
+  readonly ready: boolean;
+  /** False for a revision that no Route points at: Knative ignores its min-scale. */
+  readonly reachable: boolean;
+  /** Those under `autoscaling.knative.dev/` only. */
+  readonly annotations: Readonly<Record<string, string>>;
+  /** Share of the service's traffic in percent; 0 where none goes there. */
+  readonly trafficPercent: number;
+  readonly podAutoscaler:
+    | {
+        readonly annotations: Readonly<Record<string, string>>;
+        readonly desiredScale: number;
+        readonly actualScale: number;
+      }
+    | undefined;
+}
+
+export interface ObservedDeployment {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly resourceVersion: string;
+  readonly replicas: number;
+  readonly readyReplicas: number;
+  /** The text of our annotation on it, if it has one. */
+  readonly original: string | undefined;
+}
+
+export interface ObservedPod {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  /** The Revision (Knative) or the pod-template hash (Standard) that it belongs to. */
+  readonly revision: string;
+  /** From status.podIP, and from nowhere else. */
+  readonly ip: string | undefined;
+  readonly node: string | undefined;
+  readonly createdMs: number;
+  /** When it became Ready; undefined while it is not. */
+  readonly readyMs: number | undefined;
+  readonly ending: boolean;
+  /** Whether it has the companion: label `paceline.dev/companion`. */
+  readonly companion: boolean;
+}
