@@ -1,4 +1,6 @@
 import { type ErrorCode, type ErrorSpec, errorSpecs } from '../../src/companion/errors.ts';
+import { documentRefusals } from '../../src/policy/document-refusals.ts';
+import { problemSpecs } from '../../src/policy/problem-codes.ts';
 import { code, sentence, table } from './markdown.ts';
 
 const statusNames: Record<number, string> = {
@@ -53,6 +55,31 @@ ${table(
       'Report it with the line.',
     ],
   ].map(([name = '', ...rest]) => [code(name), ...rest]),
+)}
+
+## About services, policies and price lists
+
+What admission, \`paceline lint\` and the conditions of an InferencePolicy say. An error refuses the object; a warning lets it
+through.
+
+${table(
+  ['code', 'severity', 'meaning', 'what to do'],
+  Object.entries(problemSpecs).map(([name, { severity, meaning, help }]) => [code(name), severity, meaning, help]),
+)}
+
+## To the controller
+
+What a companion answers to a policy document (\`PUT /policy\` on its admin port) that it does not take. What held before goes
+on holding.
+
+${table(
+  ['code', 'status', 'meaning', 'what to do'],
+  Object.entries(documentRefusals).map(([name, { status, meaning, help }]) => [
+    code(name),
+    String(status),
+    meaning,
+    help,
+  ]),
 )}
 `;
 }

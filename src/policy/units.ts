@@ -19,6 +19,11 @@ export function parseDuration(text: string, low = 1, high = 3_600_000): number {
   return ms;
 }
 
+/** Writes a duration in ms so that `parseDuration` reads exactly the same one: `200ms`, `2s`. */
+export function formatDuration(ms: number): string {
+  return ms % 1000 === 0 ? `${ms / 1000}s` : `${ms}ms`;
+}
+
 /**
  * A size in bytes, such as `64MB` or `64MiB`.
  *

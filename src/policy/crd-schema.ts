@@ -1,0 +1,109 @@
+import { z } from 'zod';
+import type { OptionKind } from './option-kinds.ts';
+import { error, fieldOf, type Problem } from './problem.ts';
+import { UnitError } from './units.ts';
+
+/** A rule over several fields, once for the API server (CEL) and once for everybody else. */
+export interface Rule<T> {
+  /** `self` is the object; costs are bounded by the lengths of its strings. */
+  readonly cel: string;
+  readonly message: string;
+  readonly holds: (value: T) => boolean;
+}
+
+/** Adds rules to a schema: checked by zod, and written into the CRD as `x-kubernetes-validations`. */
+export function withRules<S extends z.ZodType>(schema: S, rules: readonly Rule<z.output<S>>[]): S {
+  return schema
+    .superRefine((value, context) => {
+      for (const rule of rules) if (!doesHold(rule, value)) context.addIssue({ code: 'custom', message: rule.message });
+    })
+    .meta({ 'x-kubernetes-validations': rules.map(({ cel, message }) => ({ rule: cel, message })) }) as S;
+}
+
+/** A rule over values that are wrong by themselves says nothing: they are complained of already. */
+function doesHold<T>({ holds }: Rule<T>, value: T): boolean {
+  try {
+    return holds(value);
+  } catch (thrown) {
+    if (thrown instanceof UnitError) return true;
+    throw thrown;
+  }
+}
+
+/**
+ * A string that one of the kinds of annotations reads, so that both spell values alike.
+ *
+ * @param pattern what the API server can check by itself
+ */
+export function textOf(kind: OptionKind, pattern: string, lengthMax: number): z.ZodString {
+  return z
+    .string()
+    .max(lengthMax)
+    .regex(new RegExp(pattern), {
+      error: (issue) => complaint(kind, String(issue.input)) ?? `does not match ${pattern}`,
+    })
+    .superRefine((text, context) => {
+      const message = complaint(kind, text);
+      if (message !== undefined && new RegExp(pattern).test(text)) context.addIssue({ code: 'custom', message });
+    });
+}
+
+function complaint(kind: OptionKind, text: string): string | undefined {
+  try {
+    kind.parse(text);
+    return undefined;
+  } catch (thrown) {
+    if (thrown instanceof UnitError) return thrown.message;
+    throw thrown;
+  }
+}
+
+/** Reads an object of a CRD's kind, or says all that is wrong with it. */
+export function readObject<S extends z.ZodType>(
+  schema: S,
+  object: unknown,
+  code: string,
+): { value?: z.output<S>; problems: Problem[] } {
+  const result = schema.safeParse(object);
+  if (result.success) return { value: result.data, problems: [] };
+  return { problems: result.error.issues.flatMap((issue) => problemsOf(issue, code)) };
+}
+
+function problemsOf(issue: z.core.$ZodIssue, code: string): Problem[] {
+  if (issue.code !== 'unrecognized_keys') return [error(code, fieldOf(issue.path), issue.message)];
+  return issue.keys.map((key) => error(code, fieldOf([...issue.path, key]), 'there is no such field: take it out'));
+}
+
+/** A condition as all Kubernetes objects have it. */
+export const conditionSchema = z.object({
+  type: z.string().max(316),
+  status: z.enum(['True', 'False', 'Unknown']),
+  reason: z.string().min(1).max(1024),
+  message: z.string().max(32_768),
+  lastTransitionTime: z.string().meta({ format: 'date-time' }),
+  observedGeneration: z.int().min(0).optional(),
+});
+
+/** Conditions of a status. Each type is there once: server-side apply merges by it. */
+export const conditionsSchema = z
+  .array(conditionSchema)
+  .max(8)
+  .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['type'] });
+
+export type Condition = z.output<typeof conditionSchema>;
+
+/** What every object of ours carries. The API server has its own schema for metadata, so a CRD says only `object`. */
+export const metadataSchema = z.looseObject({
+  name: z.string(),
+  namespace: z.string().optional(),
+  uid: z.string().optional(),
+  generation: z.number().optional(),
+  resourceVersion: z.string().optional(),
+  creationTimestamp: z.string().optional(),
+  labels: z.record(z.string(), z.string()).optional(),
+  annotations: z.record(z.string(), z.string()).optional(),
+});
+
+export const group = 'paceline.dev';
+export const version = 'v1alpha1';
+export const apiVersion = `${group}/${version}`;

@@ -1,0 +1,41 @@
+/** What a user wrote that cannot work (`error`) or will hurt (`warning`). Admission, lint and status say the same. */
+export interface Problem {
+  readonly severity: 'error' | 'warning';
+  /** Stable, such as `PL_ANNOTATION_VALUE`: docs/errors.md lists all of them. */
+  readonly code: string;
+  /** Where, as Kubernetes writes it: `metadata.annotations[paceline.dev/slo]`, `spec.prices[0].price`. */
+  readonly field: string;
+  /** What is wrong, and what to do. */
+  readonly message: string;
+}
+
+export function error(code: string, field: string, message: string): Problem {
+  return { severity: 'error', code, field, message };
+}
+
+export function warning(code: string, field: string, message: string): Problem {
+  return { severity: 'warning', code, field, message };
+}
+
+/** Whether what these problems are about must be refused. */
+export function refuses(problems: readonly Problem[]): boolean {
+  return problems.some(({ severity }) => severity === 'error');
+}
+
+/** The steps of a field, from the outside in: `spec.prices[0]` is `['spec', 'prices', 0]`. */
+export function stepsOf(field: string): (string | number)[] {
+  return [...field.matchAll(/\[([^\]]*)\]|[^.[\]]+/g)].map(([whole, key]) => {
+    if (key === undefined) return whole;
+    return /^\d+$/.test(key) ? Number(key) : key;
+  });
+}
+
+/** The opposite of `stepsOf`. A key that is no plain name is written in brackets, as Kubernetes does for labels. */
+export function fieldOf(steps: readonly PropertyKey[]): string {
+  let field = '';
+  for (const step of steps.map((each) => (typeof each === 'number' ? each : String(each)))) {
+    if (typeof step === 'number' || !/^[A-Za-z_][\w-]*$/.test(step)) field += `[${step}]`;
+    else field += field === '' ? step : `.${step}`;
+  }
+  return field;
+}
