@@ -1,0 +1,25 @@
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { controlGroupsLeft, removeNamespaces } from './namespaces.ts';
+import { networkNamespacePath, paths } from './settings.ts';
+
+/**
+ * Ends the cluster and removes all of its traces but what is built and the logs. Does nothing where none runs.
+ *
+ * @throws Error when something would be left.
+ */
+export async function down(): Promise<void> {
+  await removeNamespaces();
+  rmSync(paths.run, { recursive: true, force: true });
+}
+
+/** What a cluster would leave on the machine: mounts, namespaces, control groups, files of its run. */
+export function traces(): string[] {
+  const mounts = readFileSync('/proc/mounts', 'utf8')
+    .split('\n')
+    .filter((line) => line.includes(` ${paths.run}/`));
+  return [
+    ...mounts.map((line) => `mount ${line.split(' ')[1]}`),
+    ...[networkNamespacePath, paths.run].filter(existsSync),
+    ...controlGroupsLeft(),
+  ];
+}

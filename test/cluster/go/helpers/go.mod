@@ -1,0 +1,3 @@
+module paceline.test/helpers
+
+go 1.25.0

@@ -1,0 +1,164 @@
+// The cluster lives in namespaces of its own: of the network (named, so that tests can enter it), of mounts and of
+// processes. Process 1 of the latter is `init`; when it is killed the kernel ends everything below it, and the mounts go
+// with the last of them.
+import { spawn } from 'node:child_process';
+import { existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { programPath } from './build.ts';
+import { run, until } from './command.ts';
+import { helpers } from './parts.ts';
+import { networkNamespace, networkNamespacePath, nodeAddress, paths } from './settings.ts';
+
+const initFile = join(paths.run, 'init.pid');
+const podBridgeAddress = '10.244.0.1/24';
+/** Control groups that the kubelet and containerd make. */
+const controlGroups = ['kubepods', 'k8s.io'];
+
+/** Process 1 of the running cluster, as this side sees it; undefined when there is none. */
+export function initProcess(): number | undefined {
+  if (!existsSync(initFile)) return undefined;
+  const [pid, startedAt] = readFileSync(initFile, 'utf8').trim().split(' ') as [string, string];
+  return startTimeOf(Number(pid)) === startedAt ? Number(pid) : undefined;
+}
+
+export async function makeNamespaces(): Promise<void> {
+  const others = processesIn(controlGroups);
+  if (others.length > 0) throw new Error(`another kubelet's pods run on this machine (process ${others[0]})`);
+  if (!existsSync(networkNamespacePath)) await run('ip', ['netns', 'add', networkNamespace]);
+  await makeNetwork();
+
+  mkdirSync(paths.run, { recursive: true });
+  const log = openSync(join(paths.logs, 'init.log'), 'w');
+  const holder = spawn(
+    'nsenter',
+    [
+      `--net=${networkNamespacePath}`,
+      'unshare',
+      '--mount',
+      '--pid',
+      '--fork',
+      '--mount-proc',
+      programPath(helpers, 'init'),
+    ],
+    { detached: true, stdio: ['ignore', log, log], cwd: paths.run },
+  );
+  holder.unref();
+  await until('the process namespace', () => childOf(holder.pid as number) !== undefined, 5_000);
+  const init = childOf(holder.pid as number) as number;
+  writeFileSync(initFile, `${init} ${startTimeOf(init)}\n`);
+  // Until /proc is mounted for the new namespace, a program that enters it would see another's processes.
+  await until('process 1', () => readFileSync(`/proc/${init}/comm`, 'utf8').trim() === 'init', 5_000);
+}
+
+async function makeNetwork(): Promise<void> {
+  const inside = (...command: string[]) => run('nsenter', [`--net=${networkNamespacePath}`, ...command]);
+  const links = await inside('ip', '-o', 'link');
+  if (links.includes(' node0:')) return;
+  await inside('ip', 'link', 'set', 'lo', 'up');
+  for (const [bridge, address] of [
+    ['node0', `${nodeAddress}/24`],
+    ['pods0', podBridgeAddress],
+  ] as const) {
+    await inside('ip', 'link', 'add', bridge, 'type', 'bridge');
+    await inside('ip', 'addr', 'add', address, 'dev', bridge);
+    await inside('ip', 'link', 'set', bridge, 'up');
+  }
+  // Nothing is behind this route: Services' addresses need one to get as far as the rules that rewrite them.
+  await inside('ip', 'route', 'add', 'default', 'via', '10.99.0.254', 'dev', 'node0');
+  const settings = [
+    'net.ipv4.ip_forward=1',
+    'net.ipv4.conf.all.rp_filter=0',
+    'net.ipv4.conf.default.rp_filter=0',
+    'net.bridge.bridge-nf-call-iptables=1',
+  ];
+  await inside('sysctl', '-qw', ...settings);
+}
+
+/** What to put before a command so that it runs as the cluster's own programs do. */
+export function enterAll(): string[] {
+  const init = initProcess();
+  if (!init) throw new Error('the cluster is not running');
+  return ['nsenter', '--target', String(init), '--net', '--mount', '--pid', '--'];
+}
+
+/** Ends everything in the namespaces and takes them away, with the control groups. Does nothing where nothing is. */
+export async function removeNamespaces(): Promise<void> {
+  const init = initProcess();
+  if (init) {
+    process.kill(init, 'SIGKILL');
+    await until('the end of every process', () => !existsSync(`/proc/${init}`), 20_000);
+  }
+  rmSync(initFile, { force: true });
+  if (existsSync(networkNamespacePath)) {
+    const left = (await run('ip', ['netns', 'pids', networkNamespace])).split('\n').filter((line) => line !== '');
+    if (left.length > 0)
+      throw new Error(`still in the network namespace: processes ${left.join(', ')}; end them first`);
+    await run('ip', ['netns', 'delete', networkNamespace]);
+  }
+  await until('control groups to be gone', removeControlGroups, 10_000);
+}
+
+/** Control groups that are left, by path. */
+export function controlGroupsLeft(): string[] {
+  return controlGroupRoots().flatMap((root) => controlGroups.map((name) => join(root, name)).filter(existsSync));
+}
+
+function removeControlGroups(): boolean {
+  for (const path of controlGroupsLeft()) removeGroup(path);
+  return controlGroupsLeft().length === 0;
+}
+
+function removeGroup(path: string): void {
+  for (const entry of readdirSync(path, { withFileTypes: true })) {
+    if (entry.isDirectory()) removeGroup(join(path, entry.name));
+  }
+  try {
+    rmdirSync(path);
+  } catch {
+    // The kernel keeps a group for a moment after its last process: the caller tries again.
+  }
+}
+
+/** Version 1 has a tree for each controller, version 2 one tree. */
+function controlGroupRoots(): string[] {
+  const root = '/sys/fs/cgroup';
+  if (!existsSync(join(root, 'pids'))) return [root];
+  return readdirSync(root, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => join(root, entry.name));
+}
+
+function processesIn(names: readonly string[]): string[] {
+  const found = (path: string): string[] => [
+    ...(existsSync(join(path, 'cgroup.procs')) ? readFileSync(join(path, 'cgroup.procs'), 'utf8').split('\n') : []),
+    ...readdirSync(path, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .flatMap((entry) => found(join(path, entry.name))),
+  ];
+  return controlGroupsLeft()
+    .filter((path) => names.some((name) => path.endsWith(name)))
+    .flatMap(found)
+    .filter((pid) => pid !== '');
+}
+
+/** The first child of a process. */
+export function childOf(pid: number): number | undefined {
+  try {
+    const first = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')[0];
+    return first ? Number(first) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** When a process began, in the kernel's ticks: tells a process from a later one with the same number. */
+export function startTimeOf(pid: number): string | undefined {
+  try {
+    // The second field, the name, may hold spaces; the start is the 22nd field.
+    return readFileSync(`/proc/${pid}/stat`, 'utf8')
+      .replace(/^.*\) /, '')
+      .split(' ')[19];
+  } catch {
+    return undefined;
+  }
+}
