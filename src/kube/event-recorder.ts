@@ -1,0 +1,151 @@
+import { createHash } from 'node:crypto';
+import type { Log } from '../telemetry/log.ts';
+import type { Clock } from './clock.ts';
+import type { KubeApi } from './kube-api.ts';
+import { isConflict, isNotFound } from './kube-error.ts';
+import { type KubeObject, kinds } from './objects.ts';
+
+/** The object that an event is about. */
+export interface EventSubject {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+}
+
+export interface EventOptions {
+  readonly api: KubeApi;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Which part of the program speaks. */
+  readonly component: string;
+}
+
+interface Said {
+  count: number;
+  firstMs: number;
+  lastMs: number;
+  name: string;
+}
+
+/** The same event about the same object within this time counts up instead of making another one. */
+const sameWithinMs = 10 * 60_000;
+/** Events about one object: so many at once, then one each `refillMs`. */
+const burst = 10;
+const refillMs = 30_000;
+const remembered = 4096;
+
+/**
+ * Events of the core API. The same event again counts up; an object about which too much is said goes quiet for a
+ * while. An event that cannot be written is lost with a log line: nothing waits for it.
+ */
+export class EventRecorder {
+  readonly #options: EventOptions;
+  readonly #said = new Map<string, Said>();
+  readonly #tokens = new Map<string, { left: number; atMs: number }>();
+  #dropped = 0;
+
+  constructor(options: EventOptions) {
+    this.#options = options;
+  }
+
+  /** Events that were kept back because too much was said about one object. */
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  async record(about: EventSubject, type: 'Normal' | 'Warning', reason: string, message: string): Promise<void> {
+    const { clock, log } = this.#options;
+    const now = clock.monotonicMs();
+    const what = `${about.uid}\n${type}\n${reason}\n${message}`;
+    const said = this.#said.get(what);
+    const same = said && now - said.lastMs < sameWithinMs ? said : undefined;
+    if (!this.#allowed(about.uid, now)) {
+      this.#dropped++;
+      return;
+    }
+    const entry: Said = same
+      ? { ...same, count: same.count + 1, lastMs: now }
+      : { count: 1, firstMs: clock.wallMs(), lastMs: now, name: eventName(about.name, what, clock.wallMs()) };
+    // The latest said is the last one in the map.
+    this.#said.delete(what);
+    this.#said.set(what, entry);
+    bound(this.#said);
+    try {
+      await this.#write(about, type, reason, message, entry);
+    } catch (error) {
+      log.warn(
+        { about: `${about.namespace}/${about.name}`, reason, error: String(error) },
+        'an event could not be written',
+      );
+    }
+  }
+
+  async #write(about: EventSubject, type: string, reason: string, message: string, said: Said): Promise<void> {
+    const { api, clock, component } = this.#options;
+    const lastTimestamp = apiTime(clock.wallMs());
+    if (said.count > 1) {
+      try {
+        await api.mergePatch(
+          kinds.event,
+          { namespace: about.namespace, name: said.name },
+          { count: said.count, lastTimestamp },
+        );
+        return;
+      } catch (error) {
+        // Events expire after an hour.
+        if (!isNotFound(error)) throw error;
+      }
+    }
+    const event: KubeObject = {
+      metadata: { name: said.name, namespace: about.namespace },
+      involvedObject: about,
+      type,
+      reason,
+      message: message.slice(0, 1024),
+      count: said.count,
+      firstTimestamp: apiTime(said.firstMs),
+      lastTimestamp,
+      source: { component },
+      reportingComponent: component,
+      reportingInstance: '',
+    };
+    try {
+      await api.create(kinds.event, event);
+    } catch (error) {
+      // The one before us got through although its answer did not.
+      if (!isConflict(error)) throw error;
+    }
+  }
+
+  #allowed(uid: string, now: number): boolean {
+    const tokens = this.#tokens.get(uid) ?? { left: burst, atMs: now };
+    tokens.left = Math.min(burst, tokens.left + (now - tokens.atMs) / refillMs);
+    tokens.atMs = now;
+    this.#tokens.delete(uid);
+    this.#tokens.set(uid, tokens);
+    bound(this.#tokens);
+    if (tokens.left < 1) return false;
+    tokens.left--;
+    return true;
+  }
+}
+
+/** Forgets the oldest entry beyond the bound. */
+function bound(map: Map<string, unknown>): void {
+  if (map.size <= remembered) return;
+  for (const oldest of map.keys()) {
+    map.delete(oldest);
+    return;
+  }
+}
+
+function eventName(object: string, what: string, wallMs: number): string {
+  const hash = createHash('sha256').update(`${what}\n${wallMs}`).digest('hex').slice(0, 16);
+  return `${object.slice(0, 230)}.${hash}`;
+}
+
+function apiTime(wallMs: number): string {
+  return new Date(wallMs).toISOString().replace(/\.\d+Z$/, 'Z');
+}

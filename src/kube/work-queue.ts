@@ -1,0 +1,154 @@
+import type { Log } from '../telemetry/log.ts';
+import { type Chance, type Clock, jittered } from './clock.ts';
+
+/** What a worker wants next for its key: to be called again after this many ms, to be forgotten, or nothing. */
+export interface Again {
+  readonly afterMs?: number | undefined;
+  readonly forget?: boolean;
+}
+
+export interface WorkQueueOptions {
+  /** Handles one key. What it throws leads to another try with back-off. */
+  readonly work: (key: string) => Promise<Again | undefined>;
+  readonly clock: Clock;
+  readonly chance: Chance;
+  readonly log: Log;
+  /** Keys in work at once. Default 4. */
+  readonly parallel?: number;
+  /** Shortest time between two runs of one key in ms: changes in between are taken together. Default 250. */
+  readonly intervalMs?: number;
+  /** First and longest delay after a failure. Default 500 ms and 60 s. */
+  readonly backOffMs?: { readonly first: number; readonly most: number };
+}
+
+interface Entry {
+  /** When it is to run, on the monotonic clock; undefined while it is not to. */
+  dueMs: number | undefined;
+  running: boolean;
+  startedMs: number;
+  /** The back-off ends here: changes that arrive before do not shorten it. */
+  notBeforeMs: number;
+  failures: number;
+  cancel: (() => void) | undefined;
+}
+
+/**
+ * Keys that want work. A key is in it once, never runs twice at a time, and not more often than each `intervalMs`;
+ * what fails comes again with exponential back-off and jitter.
+ */
+export class WorkQueue {
+  readonly #options: WorkQueueOptions;
+  readonly #parallel: number;
+  readonly #intervalMs: number;
+  readonly #backOffMs: { readonly first: number; readonly most: number };
+  readonly #entries = new Map<string, Entry>();
+  readonly #ready: string[] = [];
+  #running = 0;
+  #stopped = false;
+  #whenIdle: (() => void)[] = [];
+
+  constructor(options: WorkQueueOptions) {
+    this.#options = options;
+    this.#parallel = options.parallel ?? 4;
+    this.#intervalMs = options.intervalMs ?? 250;
+    this.#backOffMs = options.backOffMs ?? { first: 500, most: 60_000 };
+  }
+
+  /** Keys that wait for a free worker now. */
+  get waiting(): number {
+    return this.#ready.length;
+  }
+
+  /** Wants this key to run, soon or after a delay in ms. The earlier of two wishes wins. */
+  add(key: string, afterMs = 0): void {
+    if (this.#stopped) return;
+    const now = this.#options.clock.monotonicMs();
+    const entry = this.#entries.get(key) ?? this.#open(key);
+    const dueMs = Math.max(now + afterMs, entry.startedMs + this.#intervalMs, entry.notBeforeMs);
+    if (entry.dueMs !== undefined && entry.dueMs <= dueMs) return;
+    entry.dueMs = dueMs;
+    if (!entry.running) this.#schedule(key, entry, now);
+  }
+
+  /** Keys that it knows. */
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** Takes no more keys and waits for those in work. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    for (const entry of this.#entries.values()) entry.cancel?.();
+    this.#ready.length = 0;
+    if (this.#running > 0) await new Promise<void>((resolve) => this.#whenIdle.push(resolve));
+  }
+
+  #open(key: string): Entry {
+    const entry: Entry = {
+      dueMs: undefined,
+      running: false,
+      startedMs: Number.NEGATIVE_INFINITY,
+      notBeforeMs: Number.NEGATIVE_INFINITY,
+      failures: 0,
+      cancel: undefined,
+    };
+    this.#entries.set(key, entry);
+    return entry;
+  }
+
+  #schedule(key: string, entry: Entry, now: number): void {
+    entry.cancel?.();
+    entry.cancel = undefined;
+    if (entry.dueMs! <= now) {
+      this.#ready.push(key);
+      this.#pump();
+      return;
+    }
+    entry.cancel = this.#options.clock.after(entry.dueMs! - now, () => {
+      entry.cancel = undefined;
+      this.#ready.push(key);
+      this.#pump();
+    });
+  }
+
+  #pump(): void {
+    while (!this.#stopped && this.#running < this.#parallel && this.#ready.length > 0) {
+      const key = this.#ready.shift()!;
+      const entry = this.#entries.get(key);
+      // A key that was wanted twice has run already.
+      if (!entry || entry.running || entry.dueMs === undefined) continue;
+      void this.#run(key, entry);
+    }
+  }
+
+  async #run(key: string, entry: Entry): Promise<void> {
+    const { clock, chance, log } = this.#options;
+    entry.running = true;
+    entry.dueMs = undefined;
+    entry.startedMs = clock.monotonicMs();
+    this.#running++;
+    let again: Again | undefined;
+    try {
+      again = await this.#options.work(key);
+      entry.failures = 0;
+      entry.notBeforeMs = Number.NEGATIVE_INFINITY;
+    } catch (error) {
+      const delayMs = Math.min(this.#backOffMs.most, this.#backOffMs.first * 2 ** Math.min(entry.failures, 20));
+      entry.failures++;
+      again = { afterMs: jittered(delayMs, 0.5, chance) };
+      entry.dueMs = undefined;
+      entry.notBeforeMs = clock.monotonicMs() + again.afterMs!;
+      log.warn({ key, failures: entry.failures, error: String(error) }, 'will be tried again');
+    }
+    this.#running--;
+    entry.running = false;
+    if (this.#stopped) {
+      if (this.#running === 0) for (const resolve of this.#whenIdle.splice(0)) resolve();
+      return;
+    }
+    if (entry.dueMs !== undefined) this.#schedule(key, entry, clock.monotonicMs());
+    else if (again?.forget) this.#entries.delete(key);
+    if (again?.afterMs !== undefined) this.add(key, again.afterMs);
+    this.#pump();
+  }
+}
