@@ -1,7 +1,7 @@
 import { companionOptionSpecs } from './companion-options.ts';
 import { nearest } from './nearest.ts';
 import * as kinds from './option-kinds.ts';
-import { error, fieldOf, type Problem, warning } from './problem.ts';
+import { error, fieldOf, type Place, type Problem, problemAt, warning } from './problem.ts';
 import { lateTimeoutPerSlo, rate, type ServicePolicy } from './service-policy.ts';
 import { UnitError } from './units.ts';
 
@@ -181,50 +181,54 @@ export function readAnnotations(
     lateTimeoutMs: lateTimeoutPerSlo * sloMs,
     ...values,
   } as unknown as ServicePolicy;
-  problems.push(...checkTogether(policy, (name) => annotationField(name, where)));
+  problems.push(...checkTogether(policy, (name) => ({ field: annotationField(name, where) })));
   return problems.some(({ severity }) => severity === 'error') ? { problems } : { policy, problems };
 }
 
 /**
  * What single values cannot show.
  *
- * @param fieldFor where the setting with this annotation's name was written
+ * @param where in which place the setting with this annotation's name was written
  */
-export function checkTogether(policy: ServicePolicy, fieldFor: (name: string) => string): Problem[] {
+export function checkTogether(policy: ServicePolicy, where: (name: string) => Place): Problem[] {
   const problems: Problem[] = [];
   const { sloMs, lateTimeoutMs, accuracy, minAccuracy, variantOf, budget, replicaCost } = policy;
   if (lateTimeoutMs < sloMs) {
     problems.push(
-      error(
+      problemAt(
+        error,
         'PL_LATE_TIMEOUT',
-        fieldFor('late-timeout'),
+        where('late-timeout'),
         `the late timeout (${lateTimeoutMs} ms) is shorter than the SLO (${sloMs} ms), so that requests would fail before they are late: make it at least the SLO, or leave it out for ${lateTimeoutPerSlo} x SLO`,
       ),
     );
   }
   if (variantOf !== undefined && accuracy === undefined) {
     problems.push(
-      warning(
+      problemAt(
+        warning,
         'PL_ACCURACY_MISSING',
-        fieldFor('variant-of'),
+        where('variant-of'),
         'a variant without accuracy counts as less accurate than any other: measure it and set accuracy, such as "0.93"',
       ),
     );
   }
   if (minAccuracy !== undefined && accuracy !== undefined && variantOf === undefined && accuracy < minAccuracy) {
     problems.push(
-      error(
+      problemAt(
+        error,
         'PL_ACCURACY_FLOOR',
-        fieldFor('min-accuracy'),
+        where('min-accuracy'),
         `the only variant has accuracy ${accuracy}, below the floor of ${minAccuracy}: lower the floor, or name a group with variant-of`,
       ),
     );
   }
   if (budget?.currency && replicaCost?.currency && budget.currency !== replicaCost.currency) {
     problems.push(
-      error(
+      problemAt(
+        error,
         'PL_CURRENCY',
-        fieldFor('budget'),
+        where('budget'),
         `the budget is in ${budget.currency} and the price of a replica in ${replicaCost.currency}: write both in one currency`,
       ),
     );

@@ -36,7 +36,7 @@ export const documentRefusals: Readonly<Record<DocumentRefusal, RefusalSpec>> = 
     help: "Report it with the controller's log line.",
   },
   PL_POLICY_TARGET: {
-    status: 409,
+    status: 403,
     meaning: 'It is for another service or another revision.',
     help: 'The controller sends the right one within seconds; otherwise look for who replays documents.',
   },

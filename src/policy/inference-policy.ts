@@ -216,6 +216,23 @@ function percentOf(share: number): number {
   return rounded / 100 === share ? rounded : share * 100;
 }
 
+/** The field of a spec that says what this annotation says. */
+export function specFieldOf(annotation: string): Exclude<keyof InferencePolicySpec, 'targetRef'> {
+  return annotation.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase()) as Exclude<
+    keyof InferencePolicySpec,
+    'targetRef'
+  >;
+}
+
+/** Whether a policy is about this service. */
+export function targetsService(
+  { metadata, spec }: InferencePolicy,
+  service: { readonly kind: string; readonly name: string; readonly namespace: string },
+): boolean {
+  const { kind, name } = spec.targetRef;
+  return kind === service.kind && name === service.name && (metadata.namespace ?? 'default') === service.namespace;
+}
+
 /** The label of InferencePolicies that the controller makes: any that a user makes wins over them. */
 export const madeByControllerLabel = 'paceline.dev/made-by-controller';
 

@@ -57,6 +57,107 @@ export const problemSpecs = {
     meaning: 'A PriceList is not as its CRD says.',
     help: 'The field and the message say what would be right.',
   },
+  PL_POLICY_CONFLICT: {
+    severity: 'warning',
+    meaning:
+      'Two InferencePolicies name the same service. The older one holds; one that a user made holds before one that the controller made.',
+    help: 'Merge them into one.',
+  },
+  PL_NOT_OPTED_IN: {
+    severity: 'warning',
+    meaning: 'An InferencePolicy is about a service without `paceline.dev/slo`, whose pods have no companion.',
+    help: 'Add the annotation to the service.',
+  },
+  PL_DEPLOYMENT_MODE: {
+    severity: 'error',
+    meaning: 'The service is deployed by ModelMesh, whose pods serve many models.',
+    help: 'Use Knative or Standard, or take `paceline.dev/slo` out.',
+  },
+  PL_CONCURRENCY: {
+    severity: 'warning',
+    meaning:
+      '`containerConcurrency` is below twice the batch. queue-proxy counts requests that wait for company, so that batches stay small; with 1 nothing is ever batched.',
+    help: 'Leave it out, raise it, or lower `max-batch-size`.',
+  },
+  PL_SCALE_TARGET: {
+    severity: 'warning',
+    meaning:
+      'The target of concurrent requests is below the batch, so that requests that wait for company add replicas.',
+    help: 'Raise it, or use mode `act`, which sets it.',
+  },
+  PL_TIMEOUT: {
+    severity: 'warning',
+    meaning: 'The timeout of the service is shorter than the late timeout.',
+    help: 'Raise the one, or lower the other.',
+  },
+  PL_BATCHER: {
+    severity: 'warning',
+    meaning:
+      "Settings of KServe's own batcher fight the policy: another size, a wait beyond the SLO, a timeout that nothing reads.",
+    help: 'Take the batcher out, or write what the message says.',
+  },
+  PL_CLASS_ZERO: {
+    severity: 'error',
+    meaning: 'A revision whose scale is handed to the controller by its class cannot scale to zero.',
+    help: 'Set a minimum of at least 1, or leave the class out.',
+  },
+  PL_AUTOSCALER: {
+    severity: 'warning',
+    meaning: 'What scales this service is not for us to set: the number of replicas is advice only.',
+    help: 'Use autoscalerClass `external` in Standard mode; leave the class out in Knative mode.',
+  },
+  PL_CANARY_BYPASSED: {
+    severity: 'warning',
+    meaning: "The Service of a canary in `spec.canary` leads past the companion to the model's own port.",
+    help: 'Compare versions in Knative mode, or without a companion.',
+  },
+  PL_ROLLOUT_MODE: {
+    severity: 'warning',
+    meaning: '`rollout: auto` where there is no canary to walk: in Standard mode, and for a plain Knative Service.',
+    help: 'Use an InferenceService in Knative mode, or leave `rollout` out.',
+  },
+  PL_CANARY_BY_HAND: {
+    severity: 'warning',
+    meaning: '`canaryTrafficPercent` is written by hand while `rollout: auto` owns it.',
+    help: 'Take it out, or set `rollout` to `manual`.',
+  },
+  PL_FROZEN: {
+    severity: 'warning',
+    meaning: '`serving.kserve.io/disable-auto-update` keeps KServe from carrying canary steps out.',
+    help: 'Take it out, or set `rollout` to `manual`.',
+  },
+  PL_PROBE_KIND: {
+    severity: 'warning',
+    meaning:
+      "In Standard mode KServe's agent, which stands in where our webhook is down, does not start with a readiness probe of kind exec or grpc.",
+    help: 'Use httpGet or tcpSocket.',
+  },
+  PL_PRICE_MISSING: {
+    severity: 'warning',
+    meaning: 'There is a budget and no price, so that it bounds nothing.',
+    help: 'Set `replica-cost`, or create a PriceList.',
+  },
+  PL_BUDGET: {
+    severity: 'error',
+    meaning:
+      'The budget does not pay the replicas that always run. Where it depends on the node, or where there are none at times, it is a warning.',
+    help: 'Raise it, or lower the minimum.',
+  },
+  PL_SLO_UNREACHABLE: {
+    severity: 'warning',
+    meaning: 'The SLO is below what the model takes for one request alone, as measured.',
+    help: 'Raise it, or make the model faster.',
+  },
+  PL_LANES_SPLIT: {
+    severity: 'warning',
+    meaning: 'A request header keeps requests apart that could share batches, as measured.',
+    help: 'Where the model does not answer by it, add it to `share-across-headers`.',
+  },
+  PL_COLD_START: {
+    severity: 'warning',
+    meaning: 'The service scales to zero and a cold start takes longer than the SLO, as measured.',
+    help: 'Keep one replica, where the first requests matter.',
+  },
 } as const satisfies Record<string, ProblemSpec>;
 
 export type ProblemCode = keyof typeof problemSpecs;

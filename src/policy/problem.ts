@@ -7,6 +7,20 @@ export interface Problem {
   readonly field: string;
   /** What is wrong, and what to do. */
   readonly message: string;
+  /** Which object, as `Kind/namespace/name`, where it is not the one that was reviewed. */
+  readonly object?: string;
+}
+
+/** A field, and the object that it is in where that is not the one that was reviewed. */
+export interface Place {
+  readonly field: string;
+  readonly object?: string;
+}
+
+/** A problem at a place, made by `error` or `warning`. */
+export function problemAt(make: typeof error, code: string, place: Place, message: string): Problem {
+  const problem = make(code, place.field, message);
+  return place.object === undefined ? problem : { ...problem, object: place.object };
 }
 
 export function error(code: string, field: string, message: string): Problem {
