@@ -1,0 +1,8 @@
+import { alertsFile } from './alerts.ts';
+import { dashboardFile } from './dashboard.ts';
+
+/** Manifests that are generated from the source, by their place in the repository. */
+export const files: Readonly<Record<string, () => string>> = {
+  'manifests/overlays/prometheus/alerts.yaml': alertsFile,
+  'manifests/overlays/prometheus/dashboard.json': dashboardFile,
+};
