@@ -19,7 +19,7 @@ export interface AnnotationSpec {
 }
 
 /** Keys with our prefix that Paceline writes itself. They are no wishes, and no mistakes. */
-export const ownAnnotations: ReadonlySet<string> = new Set(['original', 'injected', 'companion']);
+export const ownAnnotations: ReadonlySet<string> = new Set(['original', 'injected', 'companion', 'batcher']);
 
 const share: kinds.OptionKind = {
   placeholder: 'share',
