@@ -3,6 +3,7 @@ import manifest from '../../package.json' with { type: 'json' };
 import { baselineCommand } from './baseline.ts';
 import { companionCommand } from './companion.ts';
 import { completionCommand } from './completion.ts';
+import { controllerCommand } from './controller.ts';
 import { demoCommand } from './demo.ts';
 import { digitsCommand } from './digits.ts';
 import { simulateCommand } from './simulate.ts';
@@ -22,6 +23,7 @@ export function program(): Command {
     .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
   root.commandsGroup('Try it:').addCommand(startCommand()).addCommand(demoCommand()).addCommand(simulateCommand());
   root.commandsGroup('Put it in front of your model:').addCommand(companionCommand());
+  root.commandsGroup('Run it in a cluster:').addCommand(controllerCommand());
   root
     .commandsGroup('The parts of the demonstration:')
     .addCommand(digitsCommand())

@@ -245,7 +245,7 @@ export function resolveCompanionOptions(flags: Environment, environment: Environ
  * Whether Kubernetes set this variable: where a Service is named `paceline`, each pod of its namespace gets
  * `PACELINE_PORT=tcp://...`, which is not our `--port`.
  */
-function isServiceLink(name: string, value: string | undefined): boolean {
+export function isServiceLink(name: string, value: string | undefined): boolean {
   return (
     /_SERVICE_(?:HOST|PORT)(?:_|$)|_PORT_\d+_(?:TCP|UDP|SCTP)(?:_|$)/.test(name) ||
     (name.endsWith('_PORT') && /^(?:tcp|udp|sctp):\/\//.test(value ?? ''))

@@ -156,7 +156,7 @@ async function exported(key: webcrypto.CryptoKey): Promise<string> {
 
 function imported(pem: string): Promise<webcrypto.CryptoKey> {
   const [raw] = x509.PemConverter.decode(pem);
-  return webcrypto.subtle.importKey('pkcs8', raw as ArrayBuffer, algorithm, false, ['sign'])
+  return webcrypto.subtle.importKey('pkcs8', raw as ArrayBuffer, algorithm, false, ['sign']);
 }
 
 /** Positive, and never the same twice. */
