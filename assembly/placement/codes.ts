@@ -77,3 +77,126 @@ export enum PlanReason {
   /** What it saves is less than the change would cost. */
   ChangeCosts = 70,
 }
+
+// What a host writes and reads: rows of f64 words in the kernel's memory. A missing number is NaN unless it says otherwise.
+
+/** The row of the problem. */
+export enum ProblemWord {
+  /** Ms of a clock that all problems of the service share. */
+  Now = 0,
+  SloMs = 1,
+  SloQuantile = 2,
+  /** 0 to 1; below 0 means `auto`. */
+  Patience = 3,
+  MaxBatch = 4,
+  /** Per hour; NaN: none. */
+  Budget = 5,
+  /** NaN: none. */
+  MinAccuracy = 6,
+  MinReplicas = 7,
+  /** 0: no bound. */
+  MaxReplicas = 8,
+  /** 0: no bound. */
+  ContainerConcurrency = 9,
+  /** From the decision to a replica that serves, in ms. */
+  ColdMs = 10,
+  /** From one plan to the next, in ms. */
+  PlanEveryMs = 11,
+  /** 1: the options are variants, and one of them gets all traffic. 0: each keeps its share. */
+  Choose = 12,
+  Options = 13,
+  /** Words in use of the histories. */
+  Seconds = 14,
+  Minutes = 15,
+  /** Items a second, for when there is no history. */
+  Rate = 16,
+  /** 1: the signals are too old to act on. */
+  Stale = 17,
+  /** Share of the target that Knative aims at. */
+  Utilization = 18,
+  StableWindowMs = 19,
+  /** The option that the last plan chose, or -1. */
+  Chosen = 20,
+  /** Since when another option has been better, and which: NaN and -1 if none. */
+  BetterSince = 21,
+  Better = 22,
+  Words = 24,
+}
+
+/** The row of an option: a revision, or a variant. Later also a tier of a stage; both are 0 now. */
+export enum OptionWord {
+  Points = 0,
+  Parallel = 1,
+  /** Of a replica an hour. */
+  Price = 2,
+  Accuracy = 3,
+  /** Of the service's traffic. */
+  Share = 4,
+  /** Of the recent requests in time. */
+  Attainment = 5,
+  Ready = 6,
+  Pending = 7,
+  /** Replicas of the last plan; NaN: none. */
+  Planned = 8,
+  LowerSince = 9,
+  LowerNeeded = 10,
+  Extra = 11,
+  ChangedAt = 12,
+  /** Target of the last plan; NaN: none. */
+  Target = 13,
+  Stage = 14,
+  Tier = 15,
+  /** `Points` triples of items, expected ms and quantile ms, in the order of items. */
+  Curve = 16,
+  Words = 112,
+}
+
+/** The row of the answer. */
+export enum PlanWord {
+  Reason = 0,
+  Chosen = 1,
+  /** Items a second that the plan is made for. */
+  Demand = 2,
+  Attainment = 3,
+  Cost = 4,
+  Replicas = 5,
+  Utilisation = 6,
+  /** Per hour, against what runs. */
+  Saved = 7,
+  BetterSince = 8,
+  Better = 9,
+  /** The option that came second, or -1. */
+  RunnerUp = 10,
+  RunnerReplicas = 11,
+  RunnerReason = 12,
+  RunnerAttainment = 13,
+  RunnerCost = 14,
+  RunnerUtilisation = 15,
+  Words = 16,
+}
+
+/** The row of the answer about one option. */
+export enum ShareWord {
+  Share = 0,
+  Replicas = 1,
+  MaxBatch = 2,
+  Patience = 3,
+  Target = 4,
+  MinScale = 5,
+  MaxScale = 6,
+  BurstCapacity = 7,
+  /** Seconds; NaN: as it is. */
+  Window = 8,
+  /** NaN: as it is. */
+  Concurrency = 9,
+  Attainment = 10,
+  Cost = 11,
+  Utilisation = 12,
+  /** Items a second of one replica. */
+  Capacity = 13,
+  LowerSince = 14,
+  LowerNeeded = 15,
+  Extra = 16,
+  ChangedAt = 17,
+  Words = 18,
+}

@@ -42,6 +42,7 @@ export interface RevisionPlan {
   readonly expect: Expectation;
   /** Largest items a second of one replica at which the promise holds, by the queueing estimate. */
   readonly capacityPerReplica: number;
+  readonly memory: RevisionMemory;
 }
 
 /** The best of the plans that were not chosen. */
@@ -53,19 +54,22 @@ export interface RunnerUp {
   readonly expect: Expectation;
 }
 
-/** What stands in `previous` of the next problem; the planner's own business. */
+/** What the next plan has to know of this one besides what it says; the planner's own business. */
 export interface PlanMemory {
-  /** Since when fewer replicas would have done; undefined: they would not. */
+  /** Since when another variant has been better, and which. */
+  readonly betterSince?: number | undefined;
+  readonly better?: string | undefined;
+}
+
+/** The same about one revision. */
+export interface RevisionMemory {
+  /** Since when fewer replicas would have done, and the most that was needed since; undefined: they would not. */
   readonly lowerSince?: number | undefined;
-  /** The most that was needed since then. */
   readonly lowerNeeded?: number | undefined;
   /** Replicas that are kept beyond the estimate because the promise was missed. */
   readonly extra: number;
   /** When `extra` or the planned replicas last changed. */
   readonly changedAt: number;
-  /** Since when another variant has been better, and which. */
-  readonly betterSince?: number | undefined;
-  readonly better?: string | undefined;
 }
 
 /** One plan for one service. */

@@ -61,7 +61,7 @@ export interface DemandState {
   readonly perSecond: readonly number[];
   /** Items that arrived in each whole minute, oldest first, for how long the service is idle; the last 1,440 count. */
   readonly perMinute?: readonly number[] | undefined;
-  /** How old the newest signal is, in ms: beyond `staleAfterMs` nothing is changed. */
+  /** How old the newest signal is, in ms: beyond 30 s, or three plans where those take longer, nothing is changed. */
   readonly ageMs?: number | undefined;
 }
 

@@ -62,7 +62,7 @@ suite('structure', (test) => {
   });
 
   test('kernels have no imports, in every flavour', () => {
-    const files = ['batching', 'wire', 'digits'].flatMap((kernel) =>
+    const files = ['batching', 'wire', 'digits', 'placement'].flatMap((kernel) =>
       ['simd', 'scalar', 'debug'].map((flavour) => join(root, `dist/wasm/${kernel}.${flavour}.wasm`)),
     );
     for (const file of files) assert.equal(importSection(readFileSync(file)), 0, relative(root, file));

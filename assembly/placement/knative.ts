@@ -1,0 +1,58 @@
+import { OptionWord, PlanWord, ProblemWord, ShareWord } from './codes';
+import { clamp, get, put } from './memory';
+import { mostReplicas, Planner, Size } from './problem';
+import { costOf } from './budget';
+
+/** The target in force stays while the new one differs by less than this share: each write wakes three controllers. */
+const TARGET_HOLDS: f64 = 0.15;
+
+/**
+ * What Knative's autoscaler is told about an option.
+ *
+ * Little's law: requests inside a replica = rate x time inside. Those that wait to be batched are inside too, as long as
+ * the objective allows, so a replica at its capacity c may rightly hold c x SLO of them. Knative aims at target x
+ * utilization; a target of c x SLO / utilization makes it start replicas only when there are more than that, which means
+ * that the rate is above capacity, and never because waiting was intended.
+ *
+ * Burst capacity: companions queue and refuse by themselves, so the activator need not stand in the path while a replica
+ * is ready (0). With a hard concurrency queue-proxy refuses beyond 11 times of it: then the activator holds what may
+ * arrive during a cold start.
+ */
+export function tellKnative(planner: Planner, option: usize, share: usize, size: Size): void {
+  const problem = planner.problem;
+  const slo = get(problem, ProblemWord.SloMs);
+  const parallel = get(option, OptionWord.Parallel);
+  const concurrency = get(problem, ProblemWord.ContainerConcurrency);
+  const cold = get(problem, ProblemWord.ColdMs);
+  // Until something is learned: two batches for each one that runs, one inside and one that gathers.
+  const inside = size.unlearned ? 2.0 * size.batch * parallel : (size.tight * slo) / 1000.0;
+  let target = max(Math.floor(inside / get(problem, ProblemWord.Utilization)), 1);
+  if (concurrency > 0) target = min(target, concurrency);
+  const before = get(option, OptionWord.Target);
+  if (before > 0 && Math.abs(target - before) <= TARGET_HOLDS * before) target = before;
+  put(share, ShareWord.Target, target);
+  put(share, ShareWord.MinScale, size.replicas);
+  put(share, ShareWord.MaxScale, largestScale(planner, option, size));
+  const burst = Math.ceil((size.rate * cold) / 1000.0);
+  put(share, ShareWord.BurstCapacity, concurrency > 0 ? max(burst, 1) : 0);
+  // A window shorter than a cold start judges replicas that are not there yet.
+  const window = get(problem, ProblemWord.StableWindowMs);
+  put(share, ShareWord.Window, cold > window ? clamp(Math.ceil((2.0 * cold) / 1000.0), 6, 3600) : NaN);
+  const fits = 2.0 * size.batch * parallel;
+  put(share, ShareWord.Concurrency, concurrency > 0 && concurrency < fits ? fits : NaN);
+}
+
+/** 0 for no bound: what the user allows, and what the rest of the budget pays for, divided among the options. */
+function largestScale(planner: Planner, option: usize, size: Size): f64 {
+  const problem = planner.problem;
+  const budget = get(problem, ProblemWord.Budget);
+  const price = get(option, OptionWord.Price);
+  const bounded = get(problem, ProblemWord.MaxReplicas) > 0;
+  let most = mostReplicas(planner);
+  if (budget == budget && price > 0) {
+    const left = max(budget - costOf(planner), 0);
+    const sharing = get(problem, ProblemWord.Choose) == 1 ? 1 : planner.count;
+    return max(min(most, size.replicas + Math.floor(left / (price * <f64>sharing) + 1e-9)), 1);
+  }
+  return bounded ? most : 0;
+}

@@ -1,0 +1,71 @@
+import { type CurvePoint, type PlacementOption, placementLimits } from '../kernels/placement.ts';
+import type { ServicePlan } from './service-plan.ts';
+import type { LatencyPoint, RevisionState, ServiceProblem } from './service-problem.ts';
+
+/** Without a price a replica costs its seconds. */
+const replicaSecondsPerHour = 3600;
+
+/** One revision in the kernel's numbers, with what the last plan said about it. */
+export function placementOption(
+  revision: RevisionState,
+  share: number,
+  previous: ServicePlan | undefined,
+): PlacementOption {
+  const before = previous?.revisions.find((each) => each.name === revision.name);
+  return {
+    curve: curveOf(revision.latencyMs),
+    parallel: Math.max(1, Math.round(revision.parallel)),
+    price: revision.price ?? replicaSecondsPerHour,
+    accuracy: revision.accuracy ?? Number.NaN,
+    share,
+    attainment: revision.attainment,
+    ready: revision.readyReplicas,
+    pending: revision.pendingReplicas,
+    planned: before?.replicas ?? Number.NaN,
+    target: before?.knative.target ?? Number.NaN,
+    lowerSince: before?.memory.lowerSince ?? Number.NaN,
+    lowerNeeded: before?.memory.lowerNeeded ?? Number.NaN,
+    extra: before?.memory.extra ?? 0,
+    // What is seen for the first time has just changed: it gets its time to settle.
+    changedAt: before?.memory.changedAt ?? Number.POSITIVE_INFINITY,
+  };
+}
+
+/**
+ * Measured points in order, as the kernel wants them: a time that is shorter than that of a smaller batch is noise, and
+ * so is a quantile below the mean. Points that are no numbers are left out, and beyond 32 the ones in between.
+ */
+export function curveOf(points: readonly LatencyPoint[]): CurvePoint[] {
+  const sorted = points
+    .filter(
+      ({ items, expected, quantile }) =>
+        items >= 1 && expected > 0 && quantile > 0 && items + expected + quantile < 1e8,
+    )
+    .toSorted((one, other) => one.items - other.items)
+    .filter((point, i, all) => i === 0 || point.items > (all[i - 1] as LatencyPoint).items);
+  const step = Math.max(1, (sorted.length - 1) / (placementLimits.points - 1));
+  const count = Math.min(sorted.length, placementLimits.points);
+  let expected = 1e-3;
+  let quantile = 0;
+  return Array.from({ length: count }, (_, i) => {
+    const point = sorted[Math.round(i * step)] as LatencyPoint;
+    expected = Math.max(expected, point.expected);
+    quantile = Math.max(quantile, point.quantile, expected);
+    return { items: point.items, expected, quantile };
+  });
+}
+
+/** The share of each revision: as routed, else by what arrives, else even. Variants that are chosen among have none. */
+export function sharesOf(problem: ServiceProblem): number[] {
+  const { revisions } = problem;
+  const normal = (values: readonly number[]) => {
+    const sum = values.reduce((total, value) => total + value, 0);
+    return sum > 0 ? values.map((value) => value / sum) : undefined;
+  };
+  const routed = revisions.every((revision) => revision.trafficShare !== undefined);
+  return (
+    (routed ? normal(revisions.map((revision) => revision.trafficShare as number)) : undefined) ??
+    normal(revisions.map((revision) => revision.arrivalRate)) ??
+    revisions.map(() => 1 / revisions.length)
+  );
+}
