@@ -94,6 +94,12 @@ export async function loadPacelineImage(): Promise<void> {
   if (await loadOnce(file, digest)) progress(`loaded ${imageReference}, ${digest.slice(0, 19)}`);
 }
 
+/** Loads any image archive, such as `npm run image -- --out FILE --reference NAME:TAG` writes. */
+export async function loadArchive(file: string): Promise<void> {
+  await run(...containerd('images', 'import', file));
+  progress(`loaded ${file}`);
+}
+
 /** Images that Kubernetes can start, by name. */
 export async function loadedImages(): Promise<string[]> {
   const listed = await run(...containerd('images', 'ls', '-q'));

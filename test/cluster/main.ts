@@ -1,12 +1,14 @@
 // The test cluster, by hand:
 //
 //   npm run cluster:up [-- --level k8s|knative|kserve] [--knative 1.23|1.21]
-//   npm run cluster:load      loads the project's image, made of dist/ as it is now
+//   npm run cluster:load                 loads the project's image, made of dist/ as it is now
+//   npm run cluster:load -- ARCHIVE      loads another image
 //   npm run cluster:status
 //   npm run cluster:down
+import { resolve } from 'node:path';
 import { progress } from './command.ts';
 import { down } from './down.ts';
-import { loadPacelineImage } from './images.ts';
+import { loadArchive, loadPacelineImage } from './images.ts';
 import { withLock } from './lock.ts';
 import { whyNot } from './requirements.ts';
 import { readChoice } from './settings.ts';
@@ -24,7 +26,7 @@ try {
 async function perform(): Promise<number> {
   if (command === 'status') return (await printStatus()) ? 0 : 1;
   if (command !== 'up' && command !== 'load' && command !== 'down') {
-    console.error('usage: up [--level LEVEL] [--knative LINE] | load | status | down');
+    console.error('usage: up [--level LEVEL] [--knative LINE] | load [ARCHIVE] | status | down');
     return 2;
   }
   return withLock(async () => {
@@ -34,7 +36,8 @@ async function perform(): Promise<number> {
       return 0;
     }
     if (command === 'load') {
-      await loadPacelineImage();
+      if (args[0]) await loadArchive(resolve(args[0]));
+      else await loadPacelineImage();
       return 0;
     }
     const choice = readChoice(args);

@@ -1,0 +1,26 @@
+import * as assert from 'uvu/assert';
+import { suite } from '../../support/suite.ts';
+import { run } from '../command.ts';
+import { down } from '../down.ts';
+import { enterNetwork } from '../kubectl.ts';
+import { withLock } from '../lock.ts';
+import { paths, projectRoot } from '../settings.ts';
+import { isFullRun } from '../support/figures.ts';
+import { up } from '../up.ts';
+
+// Knative before the last: building it takes minutes, so only the long form does.
+suite('the cluster with Knative 1.21', (test) => {
+  (isFullRun ? test : test.skip)('serves as with 1.23', async () => {
+    await withLock(async () => {
+      await down();
+      await up({ level: 'kserve', knative: '1.21' });
+    });
+    const [program, ...prefix] = enterNetwork;
+    const said = await run(program, [...prefix, process.execPath, '--import', 'tsx', 'test/cluster/serving.test.ts'], {
+      cwd: projectRoot,
+      env: { ...process.env, KUBECONFIG: paths.kubeconfig },
+    });
+    assert.match(said, /Total: +(\d+)\s+Passed: +\1/);
+    await withLock(down);
+  });
+});

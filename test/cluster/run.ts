@@ -1,0 +1,87 @@
+// Brings the cluster up, runs the test files against it and takes it down again.
+//
+//   npm run test:cluster                 every file below test/cluster/
+//   npm run test:cluster -- serving      files whose name contains one of the words
+//   npm run test:cluster -- --keep       leaves the cluster running, without the tests of its end
+//   npm run test:full                    the long forms too (PACELINE_FULL=1 for the files)
+//
+// Files directly below test/cluster/ run inside the cluster's network, one after the other. Those below lifecycle/ run
+// outside it, after them and in the order of their names: they start and end clusters.
+//
+// The last line is `N passed, N failed`. Where the machine cannot run a cluster, the files are reported as skipped, with
+// the reason before the summary.
+import { readdirSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { type FileResult, runTestFile, summaryLine } from '../support/run-file.ts';
+import { progress } from './command.ts';
+import { down } from './down.ts';
+import { enterNetwork } from './kubectl.ts';
+import { withLock } from './lock.ts';
+import { whyNot } from './requirements.ts';
+import { paths, projectRoot, sources } from './settings.ts';
+import { running, up } from './up.ts';
+
+const fileTimeoutMs = { usual: 600_000, full: 1_800_000 };
+
+const args = process.argv.slice(2);
+const full = args.includes('--full');
+const keep = args.includes('--keep');
+const words = args.filter((word) => !word.startsWith('--'));
+const inside = testFilesIn(sources);
+const lifecycle = keep ? [] : testFilesIn(join(sources, 'lifecycle'));
+const result = { passed: 0, failed: 0, skipped: 0 };
+
+const reason = await whyNot();
+if (reason) {
+  for (const file of [...inside, ...lifecycle]) console.log(`skip test/cluster/${basename(file)}: ${reason}`);
+  result.skipped = inside.length + lifecycle.length;
+} else {
+  await runAll();
+}
+console.log(summaryLine(result.passed, result.failed, result.skipped));
+process.exitCode = result.failed > 0 ? 1 : 0;
+
+async function runAll(): Promise<void> {
+  const ranBefore = running() !== undefined;
+  try {
+    if (inside.length > 0) await withLock(() => up({ level: 'kserve', knative: running()?.knative ?? '1.23' }));
+    for (const file of inside) {
+      await runOne(file, [...enterNetwork, process.execPath, '--import', 'tsx', file]);
+    }
+    for (const file of lifecycle) await runOne(file, [process.execPath, '--import', 'tsx', file]);
+  } catch (error) {
+    console.log(`FAIL the cluster does not come up\n${(error as Error).message}`);
+    result.failed++;
+  }
+  if (keep || ranBefore || result.failed > 0) {
+    if (running()) progress('the cluster is left running: npm run cluster:down ends it');
+    return;
+  }
+  await withLock(down);
+}
+
+async function runOne(file: string, command: [string, ...string[]]): Promise<void> {
+  const outcome: FileResult = await runTestFile(command, {
+    cwd: projectRoot,
+    env: { KUBECONFIG: paths.kubeconfig, ...(full ? { PACELINE_FULL: '1' } : {}) },
+    timeoutMs: full ? fileTimeoutMs.full : fileTimeoutMs.usual,
+  });
+  result.passed += outcome.passed;
+  result.failed += outcome.failed;
+  result.skipped += outcome.skipped;
+  const verdict = outcome.failed > 0 ? 'FAIL' : 'ok  ';
+  const name = file.slice(projectRoot.length + 1);
+  console.log(`${verdict} ${name} (${outcome.passed} passed, ${outcome.seconds.toFixed(1)} s)`);
+  // Tests of the cluster say what they measured on lines of their own.
+  const figures = outcome.output.split('\n').filter((line) => line.startsWith('figure: '));
+  for (const line of figures) console.log(`     ${line.slice('figure: '.length)}`);
+  if (outcome.failed > 0) console.log(outcome.output);
+}
+
+function testFilesIn(folder: string): string[] {
+  return readdirSync(folder)
+    .filter((name) => name.endsWith('.test.ts'))
+    .filter((name) => words.length === 0 || words.some((word) => name.includes(word)))
+    .sort()
+    .map((name) => join(folder, name));
+}
