@@ -13,6 +13,9 @@ import { check, makePlanner, mostReplicas, optionAt, Planner, shareAt, Size, siz
 import { capacityOf, spreadOf, weigh } from './queueing';
 import { attainmentOf, known, running, sizeOption } from './sizing';
 
+export * from './evidence';
+export * from './rollout-step';
+
 let offers: usize = 0;
 
 export function abi_version(): u32 {
