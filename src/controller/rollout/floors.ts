@@ -1,0 +1,24 @@
+/** How many replicas a revision is to keep at least, whatever its own traffic would ask for. */
+export interface RevisionFloor {
+  readonly revision: string;
+  readonly minReplicas: number;
+  /** One word for events: the candidate before its share, the stable one for the way back, a successor before its turn. */
+  readonly why: 'candidate' | 'wayBack' | 'successor';
+}
+
+/**
+ * The floors of an ordinary update, in which the newest revision gets `share` of the load as soon as it is Ready.
+ *
+ * Without them an update at twenty replicas falls to one: Knative takes a revision for Ready at its own min-scale. With
+ * the floor there before it is Ready it becomes Ready with all of its replicas, and only then gets the traffic. The old
+ * one keeps its replicas until then.
+ *
+ * @param planned replicas for the whole load; `share` 0 to 1.
+ */
+export function successorFloors(created: string, ready: string, planned: number, share = 1): RevisionFloor[] {
+  if (created === '' || ready === '' || created === ready || planned < 1) return [];
+  const floors: RevisionFloor[] = [{ revision: ready, minReplicas: planned, why: 'wayBack' }];
+  const successor = Math.ceil(planned * share);
+  if (successor > 0) floors.unshift({ revision: created, minReplicas: successor, why: 'successor' });
+  return floors;
+}
