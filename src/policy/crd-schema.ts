@@ -8,7 +8,8 @@ export interface Rule<T> {
   /** `self` is the object; costs are bounded by the lengths of its strings. */
   readonly cel: string;
   readonly message: string;
-  readonly holds: (value: T) => boolean;
+  /** Absent where only the API server can tell, because it knows the old object. */
+  readonly holds?: (value: T) => boolean;
 }
 
 /** Adds rules to a schema: checked by zod, and written into the CRD as `x-kubernetes-validations`. */
@@ -17,13 +18,18 @@ export function withRules<S extends z.ZodType>(schema: S, rules: readonly Rule<z
     .superRefine((value, context) => {
       for (const rule of rules) if (!doesHold(rule, value)) context.addIssue({ code: 'custom', message: rule.message });
     })
-    .meta({ 'x-kubernetes-validations': rules.map(({ cel, message }) => ({ rule: cel, message })) }) as S;
+    .meta(celOf(rules)) as S;
+}
+
+function celOf(rules: readonly Rule<never>[]): Record<string, unknown> {
+  if (rules.length === 0) return {};
+  return { 'x-kubernetes-validations': rules.map(({ cel, message }) => ({ rule: cel, message })) };
 }
 
 /** A rule over values that are wrong by themselves says nothing: they are complained of already. */
 function doesHold<T>({ holds }: Rule<T>, value: T): boolean {
   try {
-    return holds(value);
+    return holds === undefined || holds(value);
   } catch (thrown) {
     if (thrown instanceof UnitError) return true;
     throw thrown;
@@ -35,7 +41,12 @@ function doesHold<T>({ holds }: Rule<T>, value: T): boolean {
  *
  * @param pattern what the API server can check by itself
  */
-export function textOf(kind: OptionKind, pattern: string, lengthMax: number): z.ZodString {
+export function textOf(
+  kind: OptionKind,
+  pattern: string,
+  lengthMax: number,
+  rules: readonly Rule<string>[] = [],
+): z.ZodString {
   return z
     .string()
     .max(lengthMax)
@@ -45,7 +56,8 @@ export function textOf(kind: OptionKind, pattern: string, lengthMax: number): z.
     .superRefine((text, context) => {
       const message = complaint(kind, text);
       if (message !== undefined && new RegExp(pattern).test(text)) context.addIssue({ code: 'custom', message });
-    });
+    })
+    .meta(celOf(rules));
 }
 
 function complaint(kind: OptionKind, text: string): string | undefined {
@@ -67,6 +79,16 @@ export function readObject<S extends z.ZodType>(
   const result = schema.safeParse(object);
   if (result.success) return { value: result.data, problems: [] };
   return { problems: result.error.issues.flatMap((issue) => problemsOf(issue, code)) };
+}
+
+/**
+ * An object without its status where that is not ours to read: one that another version of the controller wrote must not
+ * make the spec wrong.
+ */
+export function withReadableStatus(object: unknown, schema: z.ZodType): unknown {
+  if (typeof object !== 'object' || object === null || !('status' in object)) return object;
+  const { status, ...rest } = object;
+  return schema.safeParse(status).success ? object : rest;
 }
 
 function problemsOf(issue: z.core.$ZodIssue, code: string): Problem[] {

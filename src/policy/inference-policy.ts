@@ -1,6 +1,14 @@
 import { z } from 'zod';
 import { annotationSpecs } from './annotations.ts';
-import { apiVersion, conditionsSchema, metadataSchema, readObject, textOf, withRules } from './crd-schema.ts';
+import {
+  apiVersion,
+  conditionsSchema,
+  metadataSchema,
+  readObject,
+  textOf,
+  withReadableStatus,
+  withRules,
+} from './crd-schema.ts';
 import * as kinds from './option-kinds.ts';
 import type { Problem } from './problem.ts';
 import { formatRate, parseRate, ratePattern } from './rates.ts';
@@ -8,7 +16,14 @@ import { lateTimeoutPerSlo, rate, type ServicePolicy } from './service-policy.ts
 import { formatDuration, parseDuration } from './units.ts';
 
 const durationPattern = '^[0-9]{1,9}(\\.[0-9]{1,17})?(us|ms|s|m|h)$';
-const durationText = () => textOf(kinds.duration, durationPattern, 32);
+const durationText = () =>
+  textOf(kinds.duration, durationPattern, 32, [
+    {
+      // Parsed by the kind too; CEL's duration() and ours have the units that the pattern allows in common.
+      cel: "duration(self) >= duration('1ms') && duration(self) <= duration('1h')",
+      message: 'is not a duration from 1ms to 1h',
+    },
+  ]);
 const rateText = () => textOf(rate, ratePattern, 48);
 const share = () => z.number().min(0).max(1);
 
@@ -31,6 +46,7 @@ const targetSchema = withRules(
         'targetRef names an InferenceService of serving.kserve.io, or a Service of serving.knative.dev: set group and kind together',
       holds: ({ group, kind }) => targetKinds[kind] === group,
     },
+    { cel: 'self == oldSelf', message: 'a policy stays with its target: make another one for another service' },
   ],
 );
 
@@ -53,7 +69,7 @@ export const inferencePolicySpecSchema = withRules(
     variantOf: z
       .string()
       .max(63)
-      .regex(/^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/)
+      .regex(/^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/, { error: 'is not a name of small letters, digits and -' })
       .optional()
       .meta(describe('variant-of')),
     minAccuracy: share().optional().meta(describe('min-accuracy')),
@@ -64,9 +80,10 @@ export const inferencePolicySpecSchema = withRules(
         z
           .string()
           .max(128)
-          .regex(/^[a-z0-9!#$%&'*+.^_`|~-]+$/),
+          .regex(/^[a-z0-9!#$%&'*+.^_`|~-]+$/, { error: 'is not the name of a header in small letters' }),
       )
       .max(64)
+      .refine((names) => new Set(names).size === names.length, { error: 'names a header twice' })
       .optional()
       .meta({ ...describe('share-across-headers'), 'x-kubernetes-list-type': 'set' }),
   }),
@@ -159,7 +176,7 @@ export type InferencePolicyCondition = 'Accepted' | 'Injected' | 'Planned' | 'En
 
 /** Reads an InferencePolicy, or says all that is wrong with it. */
 export function readInferencePolicy(object: unknown): { value?: InferencePolicy; problems: Problem[] } {
-  return readObject(inferencePolicySchema, object, 'PL_POLICY_SPEC');
+  return readObject(inferencePolicySchema, withReadableStatus(object, inferencePolicyStatusSchema), 'PL_POLICY_SPEC');
 }
 
 /**

@@ -1,32 +1,37 @@
 import { z } from 'zod';
-import { apiVersion, conditionsSchema, metadataSchema, readObject, withRules } from './crd-schema.ts';
+import { apiVersion, conditionsSchema, metadataSchema, readObject, withReadableStatus } from './crd-schema.ts';
 import type { Problem } from './problem.ts';
 
-const entrySchema = withRules(
-  z.strictObject({
-    instanceType: z
-      .string()
-      .min(1)
-      .max(63)
-      .optional()
-      .meta({ description: 'nodes whose label node.kubernetes.io/instance-type says so' }),
-    nodeLabels: z
-      .record(z.string(), z.string())
-      .optional()
-      .meta({ description: 'nodes that carry all of these labels', maxProperties: 16 }),
-    price: z.number().min(0).max(1e9).meta({
-      description:
-        'of one replica for an hour on such a node (billing replica-seconds), of one request (request), or of a GB held for a second (gb-seconds)',
-    }),
+const labelsMax = 16;
+
+const entrySchema = z.strictObject({
+  instanceType: z
+    .string()
+    .min(1)
+    .max(63)
+    .optional()
+    .meta({ description: 'nodes whose label node.kubernetes.io/instance-type says so' }),
+  nodeLabels: z
+    .record(z.string(), z.string())
+    .refine((labels) => isBetween(Object.keys(labels).length, 1, labelsMax), {
+      error: `names 1 to ${labelsMax} labels: leave it out where the price holds for all nodes`,
+    })
+    .optional()
+    .meta({ description: 'nodes that carry all of these labels', minProperties: 1, maxProperties: labelsMax }),
+  price: z.number().min(0).max(1e9).meta({
+    description:
+      'of one replica for an hour on such a node (billing replica-seconds), of one request (request), or of a GB held for a second (gb-seconds)',
   }),
-  [
-    {
-      cel: '!has(self.nodeLabels) || size(self.nodeLabels) > 0',
-      message: 'nodeLabels is empty: leave it out where the price holds for all nodes',
-      holds: ({ nodeLabels }) => nodeLabels === undefined || Object.keys(nodeLabels).length > 0,
-    },
-  ],
-);
+});
+
+function isBetween(value: number, low: number, high: number): boolean {
+  return value >= low && value <= high;
+}
+
+const statusSchema = z.object({
+  observedGeneration: z.int().min(0).optional(),
+  conditions: conditionsSchema.optional(),
+});
 
 /** Prices of a cluster's nodes. */
 export const priceListSchema = z.object({
@@ -48,9 +53,7 @@ export const priceListSchema = z.object({
       'x-kubernetes-list-type': 'atomic',
     }),
   }),
-  status: z
-    .object({ observedGeneration: z.int().min(0).optional(), conditions: conditionsSchema.optional() })
-    .optional(),
+  status: statusSchema.optional(),
 });
 
 export type PriceList = z.output<typeof priceListSchema>;
@@ -66,7 +69,7 @@ export interface Price {
 
 /** Reads a PriceList, or says all that is wrong with it. */
 export function readPriceList(object: unknown): { value?: PriceList; problems: Problem[] } {
-  return readObject(priceListSchema, object, 'PL_PRICE_LIST');
+  return readObject(priceListSchema, withReadableStatus(object, statusSchema), 'PL_PRICE_LIST');
 }
 
 /** Of several lists the oldest holds, then the first by name: two currencies cannot be added up. */
