@@ -10,7 +10,7 @@ export const problemSpecs = {
   PL_ANNOTATION_VALUE: {
     severity: 'error',
     meaning: 'An annotation has a value that it cannot have.',
-    help: 'The message says what would be right.',
+    help: 'The message says what would be right: see [annotations.md](annotations.md).',
   },
   PL_ANNOTATION_UNKNOWN: {
     severity: 'warning',
@@ -50,12 +50,12 @@ export const problemSpecs = {
   PL_POLICY_SPEC: {
     severity: 'error',
     meaning: 'An InferencePolicy is not as its CRD says.',
-    help: 'The field and the message say what would be right.',
+    help: 'The field and the message say what would be right: see [crds.md](crds.md).',
   },
   PL_PRICE_LIST: {
     severity: 'error',
     meaning: 'A PriceList is not as its CRD says.',
-    help: 'The field and the message say what would be right.',
+    help: 'The field and the message say what would be right: see [crds.md](crds.md).',
   },
   PL_POLICY_CONFLICT: {
     severity: 'warning',
