@@ -6,6 +6,7 @@ import { completionCommand } from './completion.ts';
 import { controllerCommand } from './controller.ts';
 import { demoCommand } from './demo.ts';
 import { digitsCommand } from './digits.ts';
+import { lintCommand } from './lint.ts';
 import { simulateCommand } from './simulate.ts';
 import { startCommand } from './start.ts';
 import { variantsCommand } from './variants.ts';
@@ -23,7 +24,7 @@ export function program(): Command {
     .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
   root.commandsGroup('Try it:').addCommand(startCommand()).addCommand(demoCommand()).addCommand(simulateCommand());
   root.commandsGroup('Put it in front of your model:').addCommand(companionCommand());
-  root.commandsGroup('Run it in a cluster:').addCommand(controllerCommand());
+  root.commandsGroup('Run it in a cluster:').addCommand(controllerCommand()).addCommand(lintCommand());
   root
     .commandsGroup('The parts of the demonstration:')
     .addCommand(digitsCommand())

@@ -48,7 +48,7 @@ export function textOf(
   rules: readonly Rule<string>[] = [],
 ): z.ZodString {
   return z
-    .string()
+    .string({ error: quoteIt })
     .max(lengthMax)
     .regex(new RegExp(pattern), {
       error: (issue) => complaint(kind, String(issue.input)) ?? `does not match ${pattern}`,
@@ -58,6 +58,20 @@ export function textOf(
       if (message !== undefined && new RegExp(pattern).test(text)) context.addIssue({ code: 'custom', message });
     })
     .meta(celOf(rules));
+}
+
+/** One of these words. YAML 1.1, as kubectl reads it, has an unquoted `off` for false. */
+export function wordOf<const W extends readonly string[]>(...words: W): z.ZodEnum<{ [K in W[number]]: K }> {
+  return z.enum(words, {
+    error: (issue) =>
+      typeof issue.input === 'boolean'
+        ? `is ${issue.input}, as YAML reads some words: write it in quotes; there are: ${words.join(', ')}`
+        : `is not one of: ${words.join(', ')}`,
+  });
+}
+
+function quoteIt({ input }: { input?: unknown }): string {
+  return input === undefined ? 'is missing' : `is not a string: write it in quotes, such as "${String(input)}"`;
 }
 
 function complaint(kind: OptionKind, text: string): string | undefined {

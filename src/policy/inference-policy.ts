@@ -8,6 +8,7 @@ import {
   textOf,
   withReadableStatus,
   withRules,
+  wordOf,
 } from './crd-schema.ts';
 import * as kinds from './option-kinds.ts';
 import type { Problem } from './problem.ts';
@@ -56,12 +57,12 @@ export const inferencePolicySpecSchema = withRules(
     targetRef: targetSchema.meta({ description: 'the service that this policy is for' }),
     slo: durationText().optional().meta(describe('slo')),
     sloPercentile: z.number().min(50).max(99.99).optional().meta(describe('slo-percentile')),
-    mode: z.enum(['act', 'advise', 'off']).optional().meta(describe('mode')),
+    mode: wordOf('act', 'advise', 'off').optional().meta(describe('mode')),
     patience: textOf(kinds.patience, '^(auto|0(\\.[0-9]{1,17})?|1(\\.0{1,17})?)$', 20)
       .optional()
       .meta(describe('patience')),
     maxBatchSize: z.int().min(1).max(1024).optional().meta(describe('max-batch-size')),
-    late: z.enum(['defer', 'shed']).optional().meta(describe('late')),
+    late: wordOf('defer', 'shed').optional().meta(describe('late')),
     lateTimeout: durationText().optional().meta(describe('late-timeout')),
     replicaCost: rateText().optional().meta(describe('replica-cost')),
     budget: rateText().optional().meta(describe('budget')),
@@ -73,7 +74,7 @@ export const inferencePolicySpecSchema = withRules(
       .optional()
       .meta(describe('variant-of')),
     minAccuracy: share().optional().meta(describe('min-accuracy')),
-    rollout: z.enum(['auto', 'manual']).optional().meta(describe('rollout')),
+    rollout: wordOf('auto', 'manual').optional().meta(describe('rollout')),
     trustHeaders: z.boolean().optional().meta(describe('trust-headers')),
     shareAcrossHeaders: z
       .array(

@@ -47,6 +47,16 @@ export const problemSpecs = {
     meaning: 'Amounts that have to be compared are in different currencies.',
     help: 'Write all of them, and the PriceList, in one currency.',
   },
+  PL_SYNTAX: {
+    severity: 'error',
+    meaning: 'A file that `paceline lint` was given is neither YAML nor JSON.',
+    help: 'The line and the message say where it breaks; templates have to be rendered first.',
+  },
+  PL_KIND_UNKNOWN: {
+    severity: 'error',
+    meaning: 'An object of `paceline.dev` is of a kind or a version that there is not.',
+    help: 'Correct its `kind` or `apiVersion`: the message says which was probably meant.',
+  },
   PL_POLICY_SPEC: {
     severity: 'error',
     meaning: 'An InferencePolicy is not as its CRD says.',

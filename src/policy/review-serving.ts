@@ -58,7 +58,8 @@ function* concurrency({ service, policy, mode }: ReviewContext): Iterable<Proble
 
 function* timeouts({ service, policy, mode }: ReviewContext): Iterable<Problem> {
   const given = service.timeoutSeconds;
-  const seconds = given?.value ?? (mode && timeoutSecondsDefault[mode]);
+  // Where the mode is unknown, the longer default says what is wrong in any case.
+  const seconds = given?.value ?? timeoutSecondsDefault[mode ?? 'knative'];
   if (!seconds || seconds * 1000 >= policy.lateTimeoutMs) return;
   const field =
     given?.field ?? (service.kind === 'Service' ? 'spec.template.spec.timeoutSeconds' : 'spec.predictor.timeout');
