@@ -126,14 +126,22 @@ function promise(domain: Domain, lane: Lane): void {
   if (flow != NONE) slotAt(domain.slots, flowAt(domain, flow).order.head).promised = 1;
 }
 
-/**
- * Late work alone: only when nothing on time waits and what arrives meanwhile can still be on time. Where even an idle
- * model cannot meet the objective, late work is all there is and runs at once.
- */
+/** Late work alone: of the lane where the oldest waits, or else of the first other one that may send some. */
 export function dispatchLate(domain: Domain, now: f64): bool {
   if (domain.late == 0) return false;
-  const oldest = oldestLate(domain);
-  const laneIndex = slotAt(domain.slots, oldest).lane;
+  const first = slotAt(domain.slots, oldestLate(domain)).lane;
+  if (sendLate(domain, first, now)) return true;
+  for (let i: u32 = 0; i < domain.laneHigh; i++) {
+    if (i != first && laneAt(domain, i).late.count > 0 && sendLate(domain, i, now)) return true;
+  }
+  return false;
+}
+
+/**
+ * Sends late work of one lane: only when nothing on time waits and what arrives meanwhile can still be on time. Where
+ * even an idle model cannot meet the objective, late work is all there is and runs at once.
+ */
+function sendLate(domain: Domain, laneIndex: u32, now: f64): bool {
   const lane = laneAt(domain, laneIndex);
   // A lane that has only late work gets one batch a second even beside work that is on time: things may have changed.
   if (domain.waiting > 0 && (lane.waiting > 0 || now - lane.lastUsed < PROBE_MS)) return false;
@@ -272,10 +280,14 @@ function sendBatch(domain: Domain, index: u32, reason: Reason, now: f64): void {
   batch.full = domain.inFlight + 1 >= domain.parallel.k ? 1 : 0;
   batch.behindLane = batch.ahead > 0 && lane.inFlight >= lane.parallel.k ? 1 : 0;
   batch.fullLane = lane.inFlight + 1 >= lane.parallel.k ? 1 : 0;
+  const isBeyond = domain.inFlight >= domain.parallel.k || lane.inFlight >= lane.parallel.k;
+  // Sent past batches that seem to hang: if they only crawl, the time it takes says nothing about its size.
+  if (isBeyond && batch.blocked == 0 && batch.blockedLane == 0 && batch.ahead == 0) batch.disturbed = 1;
   if (batch.blocked > 0) parallelSent(domain.parallel, now, time);
   if (batch.blockedLane > 0) parallelSent(lane.parallel, now, time);
   if (domain.inFlight == 0) busyChanges(domain, now);
   domain.inFlight++;
+  domain.stuckFrom = 0;
   lane.inFlight++;
   lane.lastUsed = now;
   const verdict = say(domain, VerdictKind.Dispatch, index, reason);

@@ -141,6 +141,8 @@ export class Domain {
   lastAnswer: f64;
   /** When `saturated` was reckoned. */
   loadAt: f64;
+  /** No batch in flight counts as stuck before this; 0: to be reckoned. */
+  stuckFrom: f64;
   slots: usize;
   flows: usize;
   lanes: usize;

@@ -107,6 +107,7 @@ function completion(domain: Domain, index: u32, outcome: u32, at: f64): void {
   batch.used = 0;
   if (domain.inFlight == 1) busyChanges(domain, at);
   domain.inFlight--;
+  domain.stuckFrom = 0;
   lane.inFlight--;
   lane.lastUsed = at;
 }

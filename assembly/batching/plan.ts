@@ -11,6 +11,10 @@ import { slotAt } from './slot';
 // @ts-ignore: decorator
 @inline const LOAD_MS: f64 = 5.0;
 
+/** At most so many batches are taken for hanging at once. */
+// @ts-ignore: decorator
+@inline const STUCK_MAX: u32 = 16;
+
 // What one lane would send now. `examine` fills the plan below; there is one, because one decision is made at a time.
 
 /** Items to send, the flow whose head leads the batch, and the slack that is left at that size. */
@@ -120,8 +124,8 @@ function untilFree(domain: Domain, lane: u32, now: f64): f64 {
 }
 
 /**
- * Whether another batch of the lane may be in flight now: under both limits; just ahead of the end of one of them; or on
- * top of one as a probe, which needs a curve to compare with. Leaves the time that it would wait behind another one in
+ * Whether another batch of the lane may be in flight now: under both limits; past batches that seem to hang; just ahead of
+ * the end of one; or on top of one as a probe, which needs a curve to compare with. Leaves the time that it would wait behind another one in
  * planAhead, or, for a probe, the time a queue would cost in planBlocked and planBlockedLane.
  */
 export function mayRun(domain: Domain, laneIndex: u32, now: f64): bool {
@@ -134,6 +138,7 @@ export function mayRun(domain: Domain, laneIndex: u32, now: f64): bool {
   const over = domain.inFlight >= domain.parallel.k;
   const overLane = lane.inFlight >= lane.parallel.k;
   if (!over && !overLane) return true;
+  if (domain.observed >= 8 && passesStuck(domain, laneIndex, now)) return true;
   if (lane.model.seen < 12) return false;
   const left = over ? untilFree(domain, NONE, now) : 0;
   const leftLane = overLane ? untilFree(domain, laneIndex, now) : 0;
@@ -144,6 +149,39 @@ export function mayRun(domain: Domain, laneIndex: u32, now: f64): bool {
   if (over) planBlocked = max(left, 0.0);
   if (overLane) planBlockedLane = max(leftLane, 0.0);
   return max(planBlocked, planBlockedLane) > 0.25 * latencyMean(lane.model, 1);
+}
+
+/**
+ * Whether the limits hold when batches that seem to hang are left out: those that are overdue by three times what they
+ * should take, though at least by a quarter of the objective and at most by all of it (or by their own time, where that is
+ * longer). What hangs keeps its own callers waiting, not everybody; that a model has truly become so slow, its first answer
+ * tells. Asks to be woken when the next one would count as stuck.
+ */
+function passesStuck(domain: Domain, laneIndex: u32, now: f64): bool {
+  if (now < domain.stuckFrom) {
+    domain.wake = min(domain.wake, domain.stuckFrom);
+    return false;
+  }
+  const lane = laneAt(domain, laneIndex);
+  let stuck: u32 = 0;
+  let stuckLane: u32 = 0;
+  let next: f64 = Infinity;
+  let left = domain.inFlight;
+  for (let i: u32 = 0; left > 0; i++) {
+    const batch = batchAt(domain, i);
+    if (!batch.used) continue;
+    left--;
+    const time = latencyMean(laneAt(domain, batch.lane).model, batch.items);
+    const at = batch.expected + clamp(3.0 * time, 0.25 * domain.sloMs, max(domain.sloMs, time));
+    if (at > now) next = min(next, at);
+    else if (stuck < STUCK_MAX) {
+      stuck++;
+      if (batch.lane == laneIndex) stuckLane++;
+    }
+  }
+  domain.wake = min(domain.wake, next);
+  if (stuck == 0) domain.stuckFrom = next;
+  return domain.inFlight - stuck < domain.parallel.k && lane.inFlight - stuckLane < lane.parallel.k;
 }
 
 /**

@@ -201,6 +201,53 @@ for (const flavour of ['simd', 'scalar', 'debug'] as const satisfies KernelFlavo
       assert.is(heard.batches.at(-1)?.reason, Reason.Drain);
     });
 
+    test('sends past a batch that hangs, but only then, and within the bound in flight', () => {
+      for (const maxInFlight of [1, 4]) {
+        const domain = createBatchingDomain({ ...settings, maxInFlight }, 0, flavour);
+        const lane = domain.openLane(0);
+        const heard = new Collector();
+        let now = 0;
+        let ticket = 0;
+        const arrive = () => {
+          const hardDeadline = now + 1000;
+          domain.arrive(now, arrival(ticket++, lane, { softDeadline: now + 200, hardDeadline }));
+          return domain.step(now, heard);
+        };
+        // A serial model: what goes on top of another one, as a probe for room, takes twice as long.
+        for (let i = 0; i < 100; i++) {
+          arrive();
+          now += 5;
+          arrive();
+          let freeAt = now - 5;
+          for (let at = heard.batches.shift(); at; at = heard.batches.shift()) {
+            freeAt += 20;
+            now = Math.max(now, freeAt);
+            domain.complete(now, at.batch, Outcome.Answered);
+            domain.step(now, heard);
+          }
+        }
+        arrive();
+        assert.is(heard.batches.length, 1, 'this one hangs');
+        const sentAt = now;
+        now += 5;
+        let wake = arrive();
+        while (heard.batches.length < 2 && now < sentAt + 600) {
+          now = Math.max(now + 0.01, Math.min(wake, sentAt + 600));
+          wake = domain.step(now, heard);
+        }
+        if (maxInFlight === 1) assert.is(heard.batches.length, 1);
+        else {
+          assert.is(heard.batches.length, 2);
+          // Three times 20 ms beyond the expected end at 20 ms, and no less than a quarter of the objective.
+          assert.ok(now >= sentAt + 75 && now <= sentAt + 90, `after ${now - sentAt} ms`);
+          const expected = domain.signals.expectedMs(lane, 1);
+          domain.complete(now + 150, (heard.batches[1] as { batch: number }).batch, Outcome.Answered);
+          domain.step(now + 150, heard);
+          assert.is(domain.signals.expectedMs(lane, 1), expected, 'it may have crawled behind the other one');
+        }
+      }
+    });
+
     test('answers 504 at the hard deadline while the model hangs', () => {
       const domain = createBatchingDomain(settings, 0, flavour);
       const lane = domain.openLane(0);

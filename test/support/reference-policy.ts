@@ -157,28 +157,34 @@ function charge(domain: ReferenceDomain, request: Request, ms: number): void {
   domain.served.set(request.tenant, paid + ms);
 }
 
-/** Late work alone: where nothing on time waits, or once a second for a lane that has nothing else. */
+/** Late work alone: of the lane where the oldest waits, or else of the first other one that may send some. */
 function sendLate(domain: ReferenceDomain, curves: Curves): boolean {
-  const oldest = oldestLate(domain);
-  if (!oldest) return false;
-  const lane = domain.lanes[oldest.lane] as Lane;
+  const first = oldestLate(domain)?.lane;
+  if (first === undefined) return false;
+  const others = domain.lanes.flatMap((_, index) => (index !== first && domain.late(index).length > 0 ? [index] : []));
+  return [first, ...others].some((index) => sendLateOf(domain, index, curves));
+}
+
+/** Where nothing on time waits, or once a second for a lane that has nothing else. */
+function sendLateOf(domain: ReferenceDomain, index: number, curves: Curves): boolean {
+  const lane = domain.lanes[index] as Lane;
   const onTime = domain.waiting.some((each) => each.state === 'on time');
-  if (onTime && (domain.onTime(oldest.lane).length > 0 || domain.now - lane.lastUsed < 1000)) return false;
+  if (onTime && (domain.onTime(index).length > 0 || domain.now - lane.lastUsed < 1000)) return false;
   if (domain.batch) return false;
-  const alone = curves.quantileMs(oldest.lane, 1);
+  const alone = curves.quantileMs(index, 1);
   const hopeless = alone + domain.guard > domain.settings.sloMs;
   let most = capacityOf(domain, lane);
-  if (!hopeless) most = largestWithin(oldest.lane, domain.shortestSloMs - alone - 2 * domain.guard, 1, most, curves);
+  if (!hopeless) most = largestWithin(index, domain.shortestSloMs - alone - 2 * domain.guard, 1, most, curves);
   const batch: Request[] = [];
-  boardLate(domain, oldest.lane, batch, most, curves);
-  const last = domain.late(oldest.lane).at(-1);
+  boardLate(domain, index, batch, most, curves);
+  const last = domain.late(index).at(-1);
   // All looks hopeless and the model is idle: once a second the one with the most time left finds out.
   if (batch.length === 0 && last && domain.now - lane.lastUsed >= 1000 && last.hard > domain.now) {
     domain.board(last);
     batch.push(last);
   }
   if (batch.length === 0) return false;
-  domain.send(oldest.lane, batch, hopeless ? Reason.Probe : Reason.SpareRoom, curves);
+  domain.send(index, batch, hopeless ? Reason.Probe : Reason.SpareRoom, curves);
   return true;
 }
 
