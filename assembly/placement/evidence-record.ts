@@ -5,7 +5,7 @@ import { EvidenceField } from './rollout-codes';
 //
 //   record  | EvidenceField.Count f64     input | StepField.Count f64     verdict | StepVerdictField.Count f64
 
-export const record: usize = memory.data(20 * 8, 8);
+export const record: usize = memory.data(29 * 8, 8);
 export const input: usize = memory.data(20 * 8, 8);
 export const verdict: usize = memory.data(7 * 8, 8);
 
@@ -27,4 +27,9 @@ export function harmless(quantile: f64): f64 {
 /** The difference from which a candidate is not good enough: 5 %, or twice what the objective leaves. */
 export function margin(quantile: f64): f64 {
   return min(max(2.0 * (1.0 - quantile), 0.05), 0.5);
+}
+
+/** Mean difference of the late shares, candidate less baseline, over the blocks that are remembered. */
+export function difference(quantile: f64): f64 {
+  return get(EvidenceField.Blocks) == 0 ? 0 : margin(quantile) - get(EvidenceField.SafeMean);
 }

@@ -88,33 +88,33 @@ export enum RolloutReason {
 
 /** Fields of the evidence that a walk keeps, in this order, all f64. Hosts store them as they are. */
 export enum EvidenceField {
-  /** Of the share that missed its objective or failed: weight, mean and mean square of the blocks' differences. */
-  LateWeight = 0,
-  LateMean = 1,
-  LateSquare = 2,
-  /** Log of the wealth of the bet that the candidate is worse, and of the bet that it is good enough. */
-  LateHarm = 3,
-  LateSafe = 4,
-  /** The same of the share that failed. */
-  FailWeight = 5,
-  FailMean = 6,
-  FailSquare = 7,
-  FailHarm = 8,
-  FailSafe = 9,
+  /** Of each bet: weight, mean and mean square of its gains so far, and the log of its wealth. In favour: */
+  SafeWeight = 0,
+  SafeMean = 1,
+  SafeSquare = 2,
+  SafeLog = 3,
+  /** Against, for requests that miss their objective or fail: */
+  LateWeight = 4,
+  LateMean = 5,
+  LateSquare = 6,
+  LateLog = 7,
+  /** Against, for requests that fail: */
+  FailWeight = 8,
+  FailMean = 9,
+  FailSquare = 10,
+  FailLog = 11,
   /** Blocks of the walk, and blocks and requests of the candidate at the present share. */
-  Blocks = 10,
-  StepBlocks = 11,
-  StepRequests = 12,
+  Blocks = 12,
+  StepBlocks = 13,
+  StepRequests = 14,
   /** Requests of the candidate in the walk. */
-  Requests = 13,
-  /** The block that is being filled: requests, late and failed ones of the candidate and of the baseline. */
-  OpenCandidate = 14,
-  OpenCandidateLate = 15,
-  OpenCandidateFailed = 16,
-  OpenBaseline = 17,
-  OpenBaselineLate = 18,
-  OpenBaselineFailed = 19,
-  Count = 20,
+  Requests = 15,
+  /** The short block that is being filled: requests, late and failed ones of the candidate and of the baseline. */
+  Open = 16,
+  /** The long block that is being filled, likewise, and the ms that it covers. */
+  OpenLong = 22,
+  OpenLongMs = 28,
+  Count = 29,
 }
 
 /** What a step is decided from, in this order, all f64. Not a number: unknown. */

@@ -4,7 +4,7 @@
 //   2. hold while the share is not in the traffic, while nothing is learned, while this share has too little evidence,
 //      while the evidence leans against the candidate, while replicas for the next share are missing;
 //   3. raise, and promote only what the test proves to be good enough.
-import { get, harmless, input, margin, verdict } from './evidence-record';
+import { difference, get, harmless, input, margin, verdict } from './evidence-record';
 import { EvidenceField, RolloutAction, RolloutReason, StepField, StepVerdictField } from './rollout-codes';
 
 /** Wealth at which a bet is won: 1 / 0.004 for each of the two against the candidate, 1 / 0.005 for the one in favour. */
@@ -40,7 +40,7 @@ export function decide_step(): void {
   if (wait == RolloutReason.NoEvidence) return answer(RolloutAction.Pause, wait);
   if (wait != RolloutReason.None) return answer(RolloutAction.Hold, wait);
   if (next < 1) return answer(RolloutAction.Raise, share > 0 ? RolloutReason.StepPassed : RolloutReason.Started);
-  if (get(EvidenceField.LateSafe) < SAFE_LOG) return answer(RolloutAction.Hold, RolloutReason.Gathering);
+  if (get(EvidenceField.SafeLog) < SAFE_LOG) return answer(RolloutAction.Hold, RolloutReason.Gathering);
   answer(RolloutAction.Promote, RolloutReason.ProvenGood);
 }
 
@@ -58,8 +58,8 @@ function needed(share: f64): f64 {
 function provenWorse(): RolloutReason {
   const accuracy = fact(StepField.Accuracy);
   if (accuracy < fact(StepField.AccuracyFloor)) return RolloutReason.BelowFloor;
-  if (get(EvidenceField.FailHarm) >= HARM_LOG) return RolloutReason.FailsMore;
-  if (get(EvidenceField.LateHarm) >= HARM_LOG) return RolloutReason.MissesMore;
+  if (get(EvidenceField.FailLog) >= HARM_LOG) return RolloutReason.FailsMore;
+  if (get(EvidenceField.LateLog) >= HARM_LOG) return RolloutReason.MissesMore;
   if (get(EvidenceField.Requests) < COST_REQUESTS || get(EvidenceField.Blocks) < COST_BLOCKS) return RolloutReason.None;
   // A comparison with an unknown is false: what is not known counts against nobody.
   if (fact(StepField.Cost) > fact(StepField.Budget)) return RolloutReason.OverBudget;
@@ -79,8 +79,8 @@ function waits(share: f64, replicas: f64): RolloutReason {
     if (fact(StepField.OnStepMs) < fact(StepField.LeastMs)) return RolloutReason.Gathering;
     if (get(EvidenceField.StepRequests) < fact(StepField.LeastRequests)) return RolloutReason.Gathering;
     if (get(EvidenceField.StepBlocks) < STEP_BLOCKS) return RolloutReason.Gathering;
-    const harm = max(get(EvidenceField.LateHarm), get(EvidenceField.FailHarm));
-    if (harm > DOUBT_LOG || get(EvidenceField.LateMean) > margin(fact(StepField.Quantile))) {
+    const harm = max(get(EvidenceField.LateLog), get(EvidenceField.FailLog));
+    if (harm > DOUBT_LOG || difference(fact(StepField.Quantile)) > margin(fact(StepField.Quantile))) {
       return RolloutReason.Doubtful;
     }
   }
@@ -100,7 +100,7 @@ function answer(action: RolloutAction, reason: RolloutReason): void {
     because = RolloutReason.NotProvenWorse;
   } else {
     // What lost is the step that would have come; where the evidence leans against it, the way back.
-    const leans = get(EvidenceField.LateMean) > harmless(fact(StepField.Quantile));
+    const leans = difference(fact(StepField.Quantile)) > harmless(fact(StepField.Quantile));
     other = leans ? RolloutAction.RollBack : fact(StepField.NextShare) < 1 ? RolloutAction.Raise : RolloutAction.Promote;
     because = leans ? RolloutReason.NotProvenWorse : reason;
     if (!leans && reason == RolloutReason.Gathering && fact(StepField.NextShare) >= 1) {
@@ -111,7 +111,7 @@ function answer(action: RolloutAction, reason: RolloutReason): void {
   say(StepVerdictField.RunnerUpReason, <f64>because);
   const to = shareAfter(action);
   const moved = to - fact(StepField.Share);
-  say(StepVerdictField.Misses, moved * get(EvidenceField.LateMean));
+  say(StepVerdictField.Misses, moved * difference(fact(StepField.Quantile)));
   const ratio = fact(StepField.CostRatio);
   const now = 1.0 + fact(StepField.Share) * (ratio - 1.0);
   say(StepVerdictField.Cost, (moved * (ratio - 1.0)) / now);

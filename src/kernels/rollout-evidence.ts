@@ -94,9 +94,17 @@ export class RolloutEvidence {
     return this.#store();
   }
 
-  observe(evidence: EvidenceRecord, candidate: Outcomes, baseline: Outcomes, quantile: number): EvidenceRecord {
+  /** Adds what ended in the `elapsedMs` since the last look. */
+  observe(
+    evidence: EvidenceRecord,
+    elapsedMs: number,
+    candidate: Outcomes,
+    baseline: Outcomes,
+    quantile: number,
+  ): EvidenceRecord {
     this.#load(evidence);
     this.#kernel.evidence_observe(
+      elapsedMs,
       candidate.requests,
       candidate.late,
       candidate.failed,
@@ -169,19 +177,18 @@ function rounded(value: number): number {
   return Number(value.toPrecision(6));
 }
 
-/** What a restart or a status line needs to know of the evidence. */
+/** What people want to know of a walk's evidence. Odds are the wealths of the bets: 1 says nothing, 250 decides. */
 export function evidenceSummary(evidence: EvidenceRecord): {
   readonly blocks: number;
   readonly requests: number;
-  readonly difference: number;
-  readonly logOddsWorse: number;
-  readonly logOddsGood: number;
+  readonly oddsWorse: number;
+  readonly oddsGood: number;
 } {
+  const log = Math.max(evidence[EvidenceField.LateLog] ?? 0, evidence[EvidenceField.FailLog] ?? 0);
   return {
     blocks: evidence[EvidenceField.Blocks] ?? 0,
     requests: evidence[EvidenceField.Requests] ?? 0,
-    difference: evidence[EvidenceField.LateMean] ?? 0,
-    logOddsWorse: Math.max(evidence[EvidenceField.LateHarm] ?? 0, evidence[EvidenceField.FailHarm] ?? 0),
-    logOddsGood: evidence[EvidenceField.LateSafe] ?? 0,
+    oddsWorse: Math.exp(log),
+    oddsGood: Math.exp(evidence[EvidenceField.SafeLog] ?? 0),
   };
 }

@@ -39,6 +39,7 @@ export function idle(stable: string, reason: RolloutReason, nowMs: number): Roll
     settledMs: null,
     candidateMs: nowMs,
     stableMs: nowMs,
+    gatheredMs: nowMs,
     oddMs: null,
     reverts: 0,
     reason,

@@ -89,7 +89,7 @@ function walk(walking: RolloutState, view: RolloutView, kernel: RolloutEvidence)
     state: next,
     percent: writable(next, view),
     action: verdict.action,
-    reason: next === state && verdict.reason === RolloutReason.None ? next.reason : verdict.reason,
+    reason: verdict.reason,
     runnerUp: verdict.runnerUp,
     expect: verdict.expect,
     floors,
@@ -99,16 +99,17 @@ function walk(walking: RolloutState, view: RolloutView, kernel: RolloutEvidence)
 
 /** Adds what ended since the last look, if all of it ended under the present share. */
 function gather(state: RolloutState, view: RolloutView, kernel: RolloutEvidence): RolloutState {
-  if (state.settledMs === null || state.percent === 0 || view.nowMs - state.settledMs < settleMs) return state;
+  const { nowMs } = view;
+  const settled = state.settledMs !== null && state.percent !== 0 && nowMs - state.settledMs >= settleMs;
   const candidate = view.revisions.get(state.candidate)?.outcomes;
   const stable = view.revisions.get(state.stable)?.outcomes;
-  if (!candidate || !stable) return state;
-  if (candidate.requests === 0 && stable.requests === 0) return state;
+  if (!settled || !candidate || !stable) return { ...state, gatheredMs: nowMs };
   return {
     ...state,
-    candidateMs: candidate.requests > 0 ? view.nowMs : state.candidateMs,
-    stableMs: stable.requests > 0 ? view.nowMs : state.stableMs,
-    evidence: kernel.observe(state.evidence, candidate, stable, view.quantile),
+    gatheredMs: nowMs,
+    candidateMs: candidate.requests > 0 ? nowMs : state.candidateMs,
+    stableMs: stable.requests > 0 ? nowMs : state.stableMs,
+    evidence: kernel.observe(state.evidence, Math.max(nowMs - state.gatheredMs, 0), candidate, stable, view.quantile),
   };
 }
 
@@ -119,7 +120,6 @@ function moved(state: RolloutState, verdict: StepVerdict, view: RolloutView, ker
     percent,
     written: view.percent === percent,
     before: view.percent ?? null,
-    original: state.percent === 0 && state.original === null ? null : state.original,
     settledMs: null,
     candidateMs: view.nowMs,
     stableMs: view.nowMs,

@@ -35,6 +35,8 @@ export interface RolloutState {
   /** When the candidate and the stable revision last reported requests. */
   readonly candidateMs: number;
   readonly stableMs: number;
+  /** When evidence was last gathered. */
+  readonly gatheredMs: number;
   /** Since when something is odd that may explain itself (an edit whose revision is not there yet). */
   readonly oddMs: number | null;
   /** How often somebody else changed the share in this walk. */
@@ -57,6 +59,7 @@ const schema = z.object({
   settledMs: time.nullable(),
   candidateMs: time,
   stableMs: time,
+  gatheredMs: time,
   oddMs: time.nullable(),
   reverts: z.int().min(0),
   reason: z.int().min(0),
