@@ -63,7 +63,8 @@ export async function stampOf(part: Part): Promise<string> {
   const module = join(sources, 'go', part.module);
   const files = part.hasSources ? readdirSync(module, { recursive: true, encoding: 'utf8' }) : ['go.mod', 'go.sum'];
   for (const file of files.sort()) {
-    if (/\.(go|mod|sum)$/.test(file)) hash.update(`\0${file}\0`).update(readFileSync(join(module, file)));
+    const isInput = /\.(go|mod|sum)$/.test(file) && !file.endsWith('_test.go');
+    if (isInput) hash.update(`\0${file}\0`).update(readFileSync(join(module, file)));
   }
   return hash.digest('hex');
 }
