@@ -150,6 +150,11 @@ export const inferencePolicyStatusSchema = z.object({
   rollout: z
     .object({
       phase: z.string().max(64),
+      state: z
+        .string()
+        .max(4096)
+        .optional()
+        .meta({ description: "what the controller keeps for itself: the walk's evidence" }),
       reason: z.string().max(64).optional(),
       message: z.string().max(1024).optional(),
       canaryPercent: z.int().min(0).max(100).optional(),
