@@ -4,7 +4,7 @@ import { InvalidArgumentError } from 'commander';
 import type { BenchReport } from './report.ts';
 
 /** The benchmarks, in the order in which they run and are documented. */
-export const benchmarkNames = ['wire', 'kernel', 'companion', 'policy'] as const;
+export const benchmarkNames = ['wire', 'kernel', 'companion', 'policy', 'planner'] as const;
 
 /** What each module of that name exports. */
 export interface BenchModule {

@@ -14,13 +14,15 @@ export function costOf(planner: Planner): f64 {
 
 /**
  * Takes replicas away until the budget pays for the rest, never below the least of each option, and says what was given
- * up. Each time the replica goes whose loss of requests in time is the smallest for its price: beyond capacity the share
- * in time is proportional to the replicas, so that this is the best that whole replicas allow but for the last one.
+ * up. Two options are split exactly, by trying every number of the first. Beyond that each time the replica goes whose
+ * loss of requests in time is the smallest for its price: beyond capacity the share in time is proportional to the
+ * replicas, so that this is the best that whole replicas allow but for the last ones.
  */
 export function holdBudget(planner: Planner): PlanReason {
   const budget = get(planner.problem, ProblemWord.Budget);
   if (!(costOf(planner) > budget * (1.0 + 1e-9))) return PlanReason.None;
   const least = get(planner.problem, ProblemWord.MinReplicas);
+  if (planner.count == 2 && get(planner.problem, ProblemWord.Choose) == 0) splitBetweenTwo(planner, budget, least);
   while (costOf(planner) > budget * (1.0 + 1e-9)) {
     const victim = cheapestLoss(planner, least);
     if (victim < 0) return PlanReason.BudgetBelowMinimum;
@@ -37,6 +39,41 @@ export function holdBudget(planner: Planner): PlanReason {
     if (sizeAt(planner, i).replicas < sizeAt(planner, i).need) return PlanReason.BudgetPatience;
   }
   return PlanReason.None;
+}
+
+/** More than this many replicas of one option are not tried one by one. */
+const TRIES_MAX: f64 = 512.0;
+
+/** The pair within the budget with the most requests in time, the cheaper one of equals; nothing where not even the least fits. */
+function splitBetweenTwo(planner: Planner, budget: f64, least: f64): void {
+  const one = sizeAt(planner, 0);
+  const other = sizeAt(planner, 1);
+  const price = get(optionAt(planner, 0), OptionWord.Price);
+  const otherPrice = get(optionAt(planner, 1), OptionWord.Price);
+  if (one.unlearned || other.unlearned || price <= 0 || otherPrice <= 0 || one.replicas > TRIES_MAX) return;
+  const from = max(one.replicas, least);
+  const otherMost = max(other.replicas, least);
+  let best: f64 = -1;
+  let cheapest: f64 = 0;
+  let mine: f64 = -1;
+  let theirs: f64 = -1;
+  for (let tried = least; tried <= from; tried += 1.0) {
+    const pays = Math.floor((budget - tried * price) / otherPrice + 1e-9);
+    if (pays < least) break;
+    const rest = min(pays, otherMost);
+    const good = one.rate * attainmentOf(planner, 0, tried) + other.rate * attainmentOf(planner, 1, rest);
+    const cost = tried * price + rest * otherPrice;
+    if (good < best - 1e-9 || (good <= best + 1e-9 && cost >= cheapest)) continue;
+    best = good;
+    cheapest = cost;
+    mine = tried;
+    theirs = rest;
+  }
+  if (mine < 0) return;
+  one.patient = mine < one.replicas ? 1 : 0;
+  other.patient = theirs < other.replicas ? 1 : 0;
+  one.replicas = mine;
+  other.replicas = theirs;
 }
 
 /** The option whose last replica is missed least for its price, or -1 if none may lose one. */

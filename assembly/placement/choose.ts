@@ -1,7 +1,7 @@
 import { OptionWord, PlanReason, PlanWord, ProblemWord } from './codes';
 import { expectedMs } from './curve';
 import { clamp, get, put } from './memory';
-import { mostReplicas, optionAt, Planner, sizeAt } from './problem';
+import { mostReplicas, Offer, optionAt, Planner, sizeAt } from './problem';
 import { attainmentOf, known, stabiliseMs } from './sizing';
 
 /** A change pays back within this long, or it is not made. */
@@ -10,16 +10,6 @@ const PAYBACK_MS: f64 = 600000.0;
 const WORTHWHILE: f64 = 0.05;
 /** Differences below this share are none. */
 const EQUAL: f64 = 1e-6;
-
-/** What an option could do within the limits. */
-@unmanaged
-export class Offer {
-  replicas: f64;
-  cost: f64;
-  attainment: f64;
-  /** 0: keeps the promise. 1: misses it. 2: nothing is known about it. 3: below the floor. */
-  rank: i32;
-}
 
 /** Offer of option `i`, whose needs are worked out. */
 export function offerOf(planner: Planner, i: i32, offer: Offer): void {
@@ -97,22 +87,22 @@ function missReason(planner: Planner, i: i32, offer: Offer): PlanReason {
  * Gives all traffic to one option. A change of an option that still does its work waits for the time of stabilisation,
  * so that one odd minute changes no model. Returns why it is this one, None if it is the one that was chosen before.
  */
-export function chooseOption(planner: Planner, offers: usize): PlanReason {
+export function chooseOption(planner: Planner): PlanReason {
   const problem = planner.problem;
   const plan = planner.plan;
   const now = get(problem, ProblemWord.Now);
   const current = <i32>get(problem, ProblemWord.Chosen);
   let best = 0;
   for (let i = 0; i < planner.count; i++) {
-    offerOf(planner, i, offerAt(offers, i));
-    if (i > 0 && whyLoses(planner, i, offerAt(offers, i), best, offerAt(offers, best), current) != PlanReason.None) best = i;
+    offerOf(planner, i, offerAt(planner, i));
+    if (i > 0 && whyLoses(planner, i, offerAt(planner, i), best, offerAt(planner, best), current) != PlanReason.None) best = i;
   }
   put(plan, PlanWord.BetterSince, NaN);
   put(plan, PlanWord.Better, -1);
   let reason = PlanReason.None;
   if (current >= 0 && current < planner.count && best != current) {
-    const was = offerAt(offers, current);
-    const better = offerAt(offers, best);
+    const was = offerAt(planner, current);
+    const better = offerAt(planner, best);
     reason = reasonToChange(planner, current, was, best, better);
     const same = <i32>get(problem, ProblemWord.Better) == best;
     const since = same ? known(get(problem, ProblemWord.BetterSince), now) : now;
@@ -138,18 +128,18 @@ function reasonToChange(planner: Planner, from: i32, was: Offer, to: i32, better
 }
 
 /** The best of the others, and why it lost against the chosen one. */
-export function nameRunnerUp(planner: Planner, offers: usize): void {
+export function nameRunnerUp(planner: Planner): void {
   const plan = planner.plan;
   const chosen = <i32>get(plan, PlanWord.Chosen);
   const current = <i32>get(planner.problem, ProblemWord.Chosen);
   let second = -1;
   for (let i = 0; i < planner.count; i++) {
     if (i == chosen) continue;
-    if (second < 0 || whyLoses(planner, i, offerAt(offers, i), second, offerAt(offers, second), current) != PlanReason.None) second = i;
+    if (second < 0 || whyLoses(planner, i, offerAt(planner, i), second, offerAt(planner, second), current) != PlanReason.None) second = i;
   }
   if (second < 0) return;
-  const offer = offerAt(offers, second);
-  const why = whyLoses(planner, chosen, offerAt(offers, chosen), second, offer, current);
+  const offer = offerAt(planner, second);
+  const why = whyLoses(planner, chosen, offerAt(planner, chosen), second, offer, current);
   put(plan, PlanWord.RunnerUp, second);
   put(plan, PlanWord.RunnerReplicas, offer.replicas);
   // The chosen one wins by order only where the change has to wait.
@@ -162,6 +152,6 @@ export function nameRunnerUp(planner: Planner, offers: usize): void {
 
 // @ts-ignore: decorator
 @inline
-export function offerAt(offers: usize, i: i32): Offer {
-  return changetype<Offer>(offers + <usize>i * offsetof<Offer>());
+function offerAt(planner: Planner, i: i32): Offer {
+  return changetype<Offer>(planner.offers + <usize>i * offsetof<Offer>());
 }

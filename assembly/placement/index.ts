@@ -3,11 +3,11 @@
 // items a second, prices per replica and hour. No call allocates but `configure`. An option is a revision or a variant;
 // its row has a stage and a tier, both 0 today, so that a pipeline over tiers is more rows and not another boundary.
 import { holdBudget } from './budget';
-import { chooseOption, nameRunnerUp, Offer } from './choose';
+import { chooseOption, nameRunnerUp } from './choose';
 import { Abi, OptionWord, PlanReason, PlanWord, ProblemWord, ShareWord } from './codes';
 import { forecast } from './forecast';
 import { tellKnative } from './knative';
-import { allocate, checked, clamp, get, OPTIONS_MAX, put } from './memory';
+import { checked, clamp, get, put } from './memory';
 import { normalAbove } from './normal';
 import { check, makePlanner, mostReplicas, optionAt, Planner, shareAt, Size, sizeAt } from './problem';
 import { capacityOf, spreadOf, weigh } from './queueing';
@@ -16,15 +16,12 @@ import { attainmentOf, known, running, sizeOption } from './sizing';
 export * from './evidence';
 export * from './rollout-step';
 
-let offers: usize = 0;
-
 export function abi_version(): u32 {
   return Abi.Version;
 }
 
 /** Makes the one planner of this instance; memory is sized here and never again. */
 export function configure(): usize {
-  offers = allocate((<i32>offsetof<Offer>() * OPTIONS_MAX) / 8);
   return changetype<usize>(makePlanner());
 }
 
@@ -67,13 +64,14 @@ export function plan(handle: usize): void {
   for (let i = 0; i < planner.count; i++) sizeOption(planner, i, demand);
   let reason = PlanReason.None;
   if (get(problem, ProblemWord.Choose) == 1) {
-    reason = chooseOption(planner, offers);
-    nameRunnerUp(planner, offers);
+    reason = chooseOption(planner);
+    nameRunnerUp(planner);
     const chosen = <i32>get(planner.plan, PlanWord.Chosen);
     for (let i = 0; i < planner.count; i++) if (i != chosen) idle(sizeAt(planner, i));
   } else put(planner.plan, PlanWord.Chosen, largestShare(planner));
   const given = holdBudget(planner);
   const chosen = <i32>get(planner.plan, PlanWord.Chosen);
+  // A variant that was chosen for the budget's sake says so, also where even that one has to do with less.
   if (given == PlanReason.None || reason == PlanReason.BudgetVariant) {
     if (reason == PlanReason.None) reason = reasonOf(planner, chosen);
   } else reason = given;
@@ -254,7 +252,7 @@ export function mean_ms(handle: usize, rate: f64, batch: f64): f64 {
 export function capacity(handle: usize, batch: f64): f64 {
   const planner = changetype<Planner>(handle);
   estimate(planner, batch, get(planner.problem, ProblemWord.SloMs));
-  return capacityOf(planner.load, get(planner.problem, ProblemWord.SloQuantile)) * 1000.0;
+  return capacityOf(planner.load, get(planner.problem, ProblemWord.SloQuantile), Infinity) * 1000.0;
 }
 
 /** Items a second that are forecast for `horizon` seconds from now, from the history that is written. */

@@ -10,7 +10,7 @@ import { Load } from './queueing';
  * ```
  *  problem | options (row each) | seconds | minutes     in:  f64 words, see codes.ts
  *  plan    | shares (row each)                          out
- *  sizes   (row each)                                   what the kernel works out about an option
+ *  sizes   (row each) | offers (row each)               what the kernel works out about an option
  * ```
  */
 @unmanaged
@@ -22,6 +22,7 @@ export class Planner {
   plan: usize;
   shares: usize;
   sizes: usize;
+  offers: usize;
   /** Options in use. */
   count: i32;
   /** Standard deviations that the SLO's quantile is above the mean. */
@@ -47,14 +48,24 @@ export class Size {
   needDown: f64;
   /** Replicas planned. */
   replicas: f64;
-  /** 1 if nothing was learned; 1 if the model alone is too slow; 1 if no share of replicas is given up by a limit. */
+  /** Each is 1 or 0: nothing was learned; the model alone is too slow. */
   unlearned: u32;
   unreachable: u32;
-  /** 1: `extra` grew in this plan. 1: fewer would do. 1: one is kept warm. */
+  /** `extra` grew in this plan; fewer would do, but not for long enough; one is kept warm; the budget took some away. */
   raised: u32;
   held: u32;
   warm: u32;
   patient: u32;
+}
+
+/** What an option could do within the limits. */
+@unmanaged
+export class Offer {
+  replicas: f64;
+  cost: f64;
+  attainment: f64;
+  /** 0: keeps the promise. 1: misses it. 2: nothing is known about it. 3: below the floor. */
+  rank: i32;
 }
 
 export function makePlanner(): Planner {
@@ -66,6 +77,7 @@ export function makePlanner(): Planner {
   planner.plan = allocate(PlanWord.Words);
   planner.shares = allocate(ShareWord.Words * OPTIONS_MAX);
   planner.sizes = heap.alloc(offsetof<Size>() * OPTIONS_MAX);
+  planner.offers = heap.alloc(offsetof<Offer>() * OPTIONS_MAX);
   planner.forecast = changetype<Forecast>(heap.alloc(offsetof<Forecast>()));
   planner.forecast.seconds = planner.seconds;
   planner.forecast.sorted = allocate(SCRATCH_WORDS);

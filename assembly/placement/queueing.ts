@@ -150,13 +150,13 @@ function weight(i: i32): f64 {
   return i == 0 || i == 4 ? 0.011257411327720691 : 0.2220759220056126;
 }
 
-/** Largest rate, in items a ms of one replica, at which `quantile` of the requests are in time; 0 if none. */
-export function capacityOf(load: Load, quantile: f64): f64 {
+/** Largest rate up to `limit`, in items a ms of one replica, at which `quantile` of the requests are in time; 0 if none. */
+export function capacityOf(load: Load, quantile: f64, limit: f64): f64 {
   if (load.batch < 1) return 0;
   weigh(load, 0);
   if (load.inTime < quantile) return 0;
   let low: f64 = 0;
-  let high = (load.parallel * load.batch) / expectedMs(load.option, load.batch);
+  let high = min((load.parallel * load.batch) / expectedMs(load.option, load.batch), limit);
   for (let i = 0; i < 12; i++) {
     const rate = 0.5 * (low + high);
     weigh(load, rate);

@@ -76,9 +76,9 @@ function measure(planner: Planner, option: usize, size: Size, largest: f64): voi
     size.spread = spreadOf(option, size.batch, planner.z);
     load.spread = size.spread;
     load.within = slo;
-    size.tight = capacityOf(load, quantile) * 1000.0;
+    size.tight = capacityOf(load, quantile, Infinity) * 1000.0;
     load.within = slo * (1.0 - SPARE);
-    size.comfortable = capacityOf(load, quantile) * 1000.0;
+    size.comfortable = capacityOf(load, quantile, size.tight / 1000.0) * 1000.0;
     if (size.comfortable == 0) size.comfortable = size.tight;
   }
   if (size.tight > 0) return;

@@ -1,4 +1,4 @@
-// Counts the WebAssembly instructions that the kernels execute a request, and compares them with bench/kernel-cost.json.
+// Counts the WebAssembly instructions that the kernels execute a request or a plan, and compares them with bench/kernel-cost.json.
 //
 //   npm run bench:cost                  exit code 1 where a scenario costs more than 10 % above the baseline
 //   npm run bench:cost -- --accept      write the baseline anew
@@ -10,7 +10,7 @@ import { measureCosts } from './scenarios.ts';
 
 const file = fileURLToPath(new URL('../kernel-cost.json', import.meta.url));
 const { accept } = new Command('npm run bench:cost --')
-  .description('Executed WebAssembly instructions a request, against the baseline in bench/kernel-cost.json.')
+  .description('Executed WebAssembly instructions a request or a plan, against the baseline in bench/kernel-cost.json.')
   .option('--accept', 'make what is measured now the baseline')
   .allowExcessArguments(false)
   .parse()
@@ -18,7 +18,7 @@ const { accept } = new Command('npm run bench:cost --')
 
 const now = measureCosts();
 const { lines, failed } = compareCosts(now, await readBaseline());
-console.log('executed WebAssembly instructions a request: baseline -> now');
+console.log('executed WebAssembly instructions a request or a plan: baseline -> now');
 for (const line of lines) console.log(line);
 if (accept) {
   const rounded = Object.fromEntries(Object.entries(now).map(([name, value]) => [name, Number(value.toFixed(2))]));

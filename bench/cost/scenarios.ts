@@ -1,14 +1,16 @@
 import { instantiateBytes, readKernel } from '../../src/kernels/load.ts';
+import { PlacementKernel } from '../../src/kernels/placement.ts';
 import { createProtocols } from '../../src/protocol/json-protocol.ts';
 import type { Measured } from '../../src/protocol/protocol.ts';
 import { defaultSettings, PacelinePolicy } from '../../src/simulator/paceline.ts';
 import { simulate } from '../../src/simulator/run.ts';
 import { poisson, referenceCapacity, referenceModel } from '../../src/simulator/workload.ts';
 import { runTurns } from '../kernel-turns.ts';
+import { manyVariants } from '../placement-problems.ts';
 import { batchOf } from '../wire-bodies.ts';
 import { counterExport, instrument } from './instrument.ts';
 
-/** Executed WebAssembly instructions a request, by scenario. Seeded: the same binary gives the same numbers. */
+/** Executed WebAssembly instructions a request or a plan, by scenario. Seeded: the same binary gives the same numbers. */
 export function measureCosts(): Record<string, number> {
   const costs: Record<string, number> = {};
   for (const load of [70, 110]) costs[`batching: ${load} % load`] = atLoad(load);
@@ -18,7 +20,19 @@ export function measureCosts(): Record<string, number> {
       costs[`wire: ${version}, ${name}`] = splicing(version, bytes);
     }
   }
+  costs['placement: a service of 8 variants, a plan'] = planning(8);
+  costs['placement: a service of one revision, a plan'] = planning(1);
   return costs;
+}
+
+/** Plans of fifty different services, the mean. */
+function planning(variants: number): number {
+  const { exports, count } = counted('placement');
+  const kernel = new PlacementKernel(exports);
+  const problems = manyVariants(50, variants);
+  const before = count();
+  for (const problem of problems) kernel.plan(problem);
+  return (count() - before) / problems.length;
 }
 
 /** 2,000 requests through the batching kernel in front of the reference model. */

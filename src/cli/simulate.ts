@@ -1,11 +1,15 @@
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { parseDuration, parseWhole } from '../policy/units.ts';
 import { defaultSettings, PacelinePolicy } from '../simulator/paceline.ts';
 import { simulate } from '../simulator/run.ts';
 import { poisson, referenceCapacity, referenceModel } from '../simulator/workload.ts';
 import { argument } from './arguments.ts';
+import { printStep } from './simulate-step.ts';
 
 interface SimulateOptions {
+  scenario: 'load' | 'step';
+  coldStart: readonly [number, number];
+  planEvery: number;
   slo: number;
   load: number[];
   seconds: number;
@@ -18,6 +22,26 @@ export function simulateCommand(): Command {
   return new Command('simulate')
     .description(
       'run the batching kernel in virtual time against a serial model of 20 ms + 1 ms an item (615 requests/s at most)',
+    )
+    .addOption(
+      new Option(
+        '--scenario <name>',
+        'load: the loads below on one replica; step: a fivefold step under Knative, planned and steered, beside its rivals',
+      )
+        .choices(['load', 'step'])
+        .default('load'),
+    )
+    .option(
+      '--cold-start <duration,duration>',
+      'step: from a decision to a replica that serves, shortest and longest',
+      argument(parseColdStart),
+      [1500, 3000] as const,
+    )
+    .option(
+      '--plan-every <duration>',
+      'step: from one plan to the next, in whole seconds',
+      argument((text) => parseDuration(text, 1000, 600_000)),
+      10_000,
     )
     .option(
       '--slo <duration>',
@@ -38,6 +62,10 @@ export function simulateCommand(): Command {
 }
 
 function runSimulation(options: SimulateOptions): void {
+  if (options.scenario === 'step') {
+    const planEverySec = Math.round(options.planEvery / 1000);
+    return printStep({ seed: options.seed, coldStartMs: options.coldStart, planEverySec, noise: options.noise / 100 });
+  }
   console.log(`SLO ${options.slo} ms, Poisson arrivals, ${options.seconds} s each, seed ${options.seed}`);
   console.log('load   goodput   bound     P50      P99   batch   model ms/request');
   for (const load of options.load) {
@@ -60,6 +88,14 @@ function runSimulation(options: SimulateOptions): void {
 }
 
 const whole = (text: string) => parseWhole(text, 1, 1_000_000);
+
+function parseColdStart(text: string): readonly [number, number] {
+  const [low, high, ...more] = text.split(',').map((each) => parseDuration(each, 1, 600_000));
+  if (low === undefined || more.length > 0 || low > (high ?? low)) {
+    throw new InvalidArgumentError('give the shortest and the longest, such as 1.5s,3s.');
+  }
+  return [low, high ?? low];
+}
 
 function parseLoads(text: string): number[] {
   const loads = text.split(',').map(Number);
