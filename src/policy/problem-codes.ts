@@ -168,6 +168,46 @@ export const problemSpecs = {
     meaning: 'The service scales to zero and a cold start takes longer than the SLO, as measured.',
     help: 'Keep one replica, where the first requests matter.',
   },
+  PL_PRICE_LIST_CONFLICT: {
+    severity: 'warning',
+    meaning: 'There is more than one PriceList: the oldest holds.',
+    help: 'Merge them into one: two currencies cannot be added up.',
+  },
+  PL_POD_PULLER: {
+    severity: 'warning',
+    meaning: "A pod loads models at run time (KServe's agent with a puller): it gets no companion.",
+    help: 'Serve the model by an InferenceService of its own.',
+  },
+  PL_POD_FOREIGN_AGENT: {
+    severity: 'warning',
+    meaning: "A container of the pod is called `agent` and is not KServe's: the pod gets no companion.",
+    help: 'Call it something else.',
+  },
+  PL_POD_NAME_TAKEN: {
+    severity: 'warning',
+    meaning: 'A container of the pod is called `paceline` and is not the companion: the pod gets none.',
+    help: 'Call it something else.',
+  },
+  PL_POD_PORT_TAKEN: {
+    severity: 'warning',
+    meaning: 'A container of the pod listens on 9081, 9085 or 9086: the pod gets no companion.',
+    help: 'Move it to another port.',
+  },
+  PL_POD_NO_MODEL: {
+    severity: 'warning',
+    meaning: 'No container of the pod serves a model.',
+    help: 'Put `paceline.dev/slo` on services that do.',
+  },
+  PL_POD_BYPASS: {
+    severity: 'warning',
+    meaning: 'In Standard mode a Service points at the companion only where there is a `predictor.batcher`: the pod gets no companion.',
+    help: 'Write any field of the InferenceService, so that admission adds the batcher; its next pods get a companion.',
+  },
+  PL_ADMISSION_FAILED: {
+    severity: 'warning',
+    meaning: 'A webhook could not look at an object and let it through as it is.',
+    help: 'The log of the controller says why.',
+  },
 } as const satisfies Record<string, ProblemSpec>;
 
 export type ProblemCode = keyof typeof problemSpecs;

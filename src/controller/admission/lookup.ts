@@ -1,6 +1,6 @@
 import type { Clock } from '../../kube/clock.ts';
 import type { KubeApi } from '../../kube/kube-api.ts';
-import { kinds } from '../../kube/objects.ts';
+import { apiVersionOf, type KubeObject, kinds, type ResourceKind } from '../../kube/objects.ts';
 import {
   chooseInferencePolicy,
   type InferencePolicy,
@@ -8,6 +8,7 @@ import {
   madeByControllerLabel,
   readInferencePolicy,
 } from '../../policy/inference-policy.ts';
+import { type PriceList, readPriceList } from '../../policy/price-list.ts';
 import type { ServiceName } from '../pod-identity.ts';
 
 /** What a webhook wants to know of the cluster. It answers undefined where it does not know in time. */
@@ -15,11 +16,17 @@ export interface ServiceLookup {
   uidOf(namespace: string, service: ServiceName): Promise<string | undefined>;
   /** What users' InferencePolicies say over the annotations of a service. */
   liveSpec(namespace: string, service: ServiceName): Promise<InferencePolicySpec | undefined>;
+  /** Users' InferencePolicies of a namespace. */
+  policies(namespace: string): Promise<InferencePolicy[] | undefined>;
+  /** All PriceLists of the cluster. */
+  priceLists(): Promise<PriceList[] | undefined>;
+  /** An InferenceService or a Knative Service. */
+  object(namespace: string, service: ServiceName): Promise<KubeObject | undefined>;
 }
 
 const answerMs = 800;
-/** Users' own InferencePolicies of one namespace. The controller's say what the annotations say. */
-const policiesMax = 500;
+/** Users' own InferencePolicies of one namespace are few. The controller's say what the annotations say. */
+const listMax = 500;
 
 /** Asks the API server, for each pod anew: it is the one that is waiting for us, and the answer is never old. */
 export class ApiLookup implements ServiceLookup {
@@ -31,21 +38,40 @@ export class ApiLookup implements ServiceLookup {
     this.#clock = clock;
   }
 
-  uidOf(namespace: string, { kind, name }: ServiceName): Promise<string | undefined> {
-    const resource = kind === 'InferenceService' ? kinds.inferenceService : kinds.knativeService;
-    return this.#inTime(async () => (await this.#api.get(resource, { namespace, name })).metadata.uid);
+  async uidOf(namespace: string, service: ServiceName): Promise<string | undefined> {
+    return (await this.object(namespace, service))?.metadata.uid;
   }
 
-  liveSpec(namespace: string, service: ServiceName): Promise<InferencePolicySpec | undefined> {
+  async liveSpec(namespace: string, { kind, name }: ServiceName): Promise<InferencePolicySpec | undefined> {
+    const policies = (await this.policies(namespace)) ?? [];
+    const own = policies.filter(({ spec }) => spec.targetRef.kind === kind && spec.targetRef.name === name);
+    return chooseInferencePolicy(own)?.chosen.spec;
+  }
+
+  policies(namespace: string): Promise<InferencePolicy[] | undefined> {
     return this.#inTime(async () => {
       const labelSelector = `${madeByControllerLabel}!=true`;
-      const { items } = await this.#api.list(kinds.inferencePolicy, { namespace, labelSelector }, policiesMax);
-      const policies = items
-        .map((item) => readInferencePolicy(item).value)
-        .filter((policy): policy is InferencePolicy => policy !== undefined)
-        .filter(({ spec }) => spec.targetRef.kind === service.kind && spec.targetRef.name === service.name);
-      return chooseInferencePolicy(policies)?.chosen.spec;
+      const { items } = await this.#api.list(kinds.inferencePolicy, { namespace, labelSelector }, listMax);
+      return items.flatMap((item) => {
+        const { value } = readInferencePolicy(withKind(item, kinds.inferencePolicy));
+        return value === undefined ? [] : [value];
+      });
     });
+  }
+
+  priceLists(): Promise<PriceList[] | undefined> {
+    return this.#inTime(async () => {
+      const { items } = await this.#api.list(kinds.priceList, {}, listMax);
+      return items.flatMap((item) => {
+        const { value } = readPriceList(withKind(item, kinds.priceList));
+        return value === undefined ? [] : [value];
+      });
+    });
+  }
+
+  object(namespace: string, { kind, name }: ServiceName): Promise<KubeObject | undefined> {
+    const resource = kind === 'InferenceService' ? kinds.inferenceService : kinds.knativeService;
+    return this.#inTime(() => this.#api.get(resource, { namespace, name }));
   }
 
   /** A question that fails or takes too long is one without an answer: admission does not wait for it. */
@@ -60,4 +86,9 @@ export class ApiLookup implements ServiceLookup {
         });
     });
   }
+}
+
+/** The API server leaves out the kind of what is in a list. */
+function withKind(item: KubeObject, kind: ResourceKind): KubeObject {
+  return { ...item, apiVersion: apiVersionOf(kind), kind: kind.kind };
 }

@@ -7,6 +7,7 @@ import { injectCompanion } from './inject-companion.ts';
 import type { ServiceLookup } from './lookup.ts';
 import type { Pod } from './pod.ts';
 import type { AdmissionRequest, Verdict } from './review.ts';
+import { lineOf } from './service-webhook.ts';
 
 /** What the pod webhook needs. */
 export interface PodWebhookParts {
@@ -37,7 +38,7 @@ export class PodWebhook {
     const { policy, problems } = readAnnotations(annotations);
     if (!policy) {
       const wrong = problems.filter(({ severity }) => severity === 'error');
-      return { outcome: 'invalid', warnings: wrong.map(({ code, field, message }) => `${code} ${field}: ${message}`) };
+      return { outcome: 'invalid', warnings: wrong.map(lineOf) };
     }
     if (policy.mode === 'off') return passed;
 

@@ -1,71 +1,56 @@
-import type { KubeApi } from '../../kube/kube-api.ts';
-import { kinds } from '../../kube/objects.ts';
-import { readAnnotations } from '../../policy/annotations.ts';
-import { type InferencePolicy, mergePolicy, readInferencePolicy } from '../../policy/inference-policy.ts';
-import { readPriceList } from '../../policy/price-list.ts';
+import { type InferencePolicy, readInferencePolicy } from '../../policy/inference-policy.ts';
+import { choosePriceList, readPriceList } from '../../policy/price-list.ts';
 import type { Problem } from '../../policy/problem.ts';
-import { error, warning } from '../../policy/problem.ts';
+import { reviewService } from '../../policy/review-service.ts';
+import { viewService } from '../../policy/service-view.ts';
+import type { ServiceLookup } from './lookup.ts';
 import type { AdmissionRequest, Verdict } from './review.ts';
-import { verdictOf } from './service-webhook.ts';
-
-const policiesMax = 500;
+import { lineOf, verdictOf } from './service-webhook.ts';
 
 /**
  * The validating webhook of InferencePolicies and PriceLists: what their schemas say once more, for API servers that were
  * given older ones, and what no CEL rule can see, because it is in another object.
  */
-export async function validatePolicy(request: AdmissionRequest, api: KubeApi): Promise<Verdict> {
+export async function validatePolicy(request: AdmissionRequest, lookup: ServiceLookup): Promise<Verdict> {
   const object = request.object as { metadata?: { deletionTimestamp?: unknown } } | null | undefined;
   if (!object || object.metadata?.deletionTimestamp !== undefined) return { outcome: 'passed', warnings: [] };
-  if (request.kind.kind === 'PriceList') return verdictOf(readPriceList(object).problems);
+  if (request.kind.kind === 'PriceList') return await priceListVerdict(object, lookup);
   const { value, problems } = readInferencePolicy(object);
   if (!value) return verdictOf(problems);
-  return verdictOf([...problems, ...(await besides(value, request.namespace ?? '', api))]);
+  const namespace = request.namespace ?? value.metadata.namespace ?? '';
+  const policy = { ...value, metadata: { ...value.metadata, namespace } };
+  return verdictOf([...problems, ...(await withTarget(policy, namespace, lookup))]);
 }
 
-/** What a policy does to others, and to its target. An API server that does not answer leaves this out. */
-async function besides(policy: InferencePolicy, namespace: string, api: KubeApi): Promise<Problem[]> {
-  const { targetRef } = policy.spec;
-  const problems: Problem[] = [];
-  const resource = targetRef.kind === 'InferenceService' ? kinds.inferenceService : kinds.knativeService;
-  try {
-    const { items } = await api.list(kinds.inferencePolicy, { namespace }, policiesMax);
-    const rivals = items.filter(({ metadata, spec }) => {
-      const ref = (spec as { targetRef?: { name?: string; kind?: string } } | undefined)?.targetRef;
-      const made = metadata.labels?.['paceline.dev/made-by-controller'] === 'true';
-      return (
-        metadata.name !== policy.metadata.name && !made && ref?.name === targetRef.name && ref.kind === targetRef.kind
-      );
-    });
-    if (rivals.length > 0) {
-      const names = rivals.map(({ metadata }) => metadata.name).join(', ');
-      const message = `${targetRef.kind} ${targetRef.name} already has ${names}: the oldest holds, this one has no effect`;
-      problems.push(warning('PL_POLICY_RIVAL', 'spec.targetRef', message));
-    }
-    const target = await api.get(resource, { namespace, name: targetRef.name });
-    const { policy: asked } = readAnnotations(annotationsOf(target));
-    if (!asked) {
-      const message = `${targetRef.kind} ${targetRef.name} has no paceline.dev/slo: add it, and its next pods get a companion`;
-      problems.push(warning('PL_POLICY_TARGET', 'spec.targetRef', message));
-    } else {
-      const { sloMs, lateTimeoutMs } = mergePolicy(asked, policy.spec);
-      // The two can come from two objects, so that neither of their schemas sees it.
-      if (lateTimeoutMs < sloMs) {
-        const message = `with the target's annotations the late timeout (${lateTimeoutMs} ms) is shorter than the SLO (${sloMs} ms): set spec.lateTimeout too`;
-        problems.push(error('PL_LATE_TIMEOUT', 'spec.slo', message));
-      }
-    }
-  } catch {
-    // A target that does not exist yet is no mistake: the controller reports it on the policy.
-  }
-  return problems;
+/**
+ * What the policy makes of its target, and of other policies of it. A target that does not exist yet is no mistake, and
+ * what is wrong elsewhere is no reason to refuse this object: it is said all the same.
+ */
+async function withTarget(policy: InferencePolicy, namespace: string, lookup: ServiceLookup): Promise<Problem[]> {
+  const { kind, name } = policy.spec.targetRef;
+  const [target, others = [], priceLists] = await Promise.all([
+    lookup.object(namespace, { kind, name }),
+    lookup.policies(namespace),
+    lookup.priceLists(),
+  ]);
+  const service = target && viewService({ ...target, apiVersion: `${policy.spec.targetRef.group}/v1`, kind });
+  if (!service) return [];
+  const policies = [...others.filter(({ metadata }) => metadata.name !== policy.metadata.name), policy];
+  const own = `InferencePolicy/${namespace}/${policy.metadata.name}`;
+  return reviewService({ service, policies, priceLists }).map((problem) =>
+    problem.object === own
+      ? { severity: problem.severity, code: problem.code, field: problem.field, message: problem.message }
+      : { ...problem, severity: 'warning', object: problem.object ?? `${kind}/${namespace}/${name}` },
+  );
 }
 
-function annotationsOf(target: {
-  metadata: { annotations?: Readonly<Record<string, string>> };
-  [field: string]: unknown;
-}) {
-  const template = (target.spec as { template?: { metadata?: { annotations?: Record<string, string> } } } | undefined)
-    ?.template?.metadata?.annotations;
-  return { ...template, ...target.metadata.annotations };
+async function priceListVerdict(object: object, lookup: ServiceLookup): Promise<Verdict> {
+  const { value, problems } = readPriceList(object);
+  if (!value) return verdictOf(problems);
+  const others = ((await lookup.priceLists()) ?? []).filter(({ metadata }) => metadata.name !== value.metadata.name);
+  const chosen = choosePriceList([...others, value]);
+  if (chosen === value || chosen === undefined) return verdictOf(problems);
+  const message = `${chosen.metadata.name} is the older list and holds; this one is ignored: merge them`;
+  const line = lineOf({ severity: 'warning', code: 'PL_PRICE_LIST_CONFLICT', field: 'metadata.name', message });
+  return { outcome: 'warned', warnings: [line] };
 }

@@ -1,11 +1,13 @@
 import { readAnnotations } from '../../policy/annotations.ts';
 import { type Problem, refuses } from '../../policy/problem.ts';
+import { reviewService } from '../../policy/review-service.ts';
+import { viewService } from '../../policy/service-view.ts';
+import { firstCanaryPercent } from '../rollout/first-step.ts';
 import { type Defaulted, defaulted, type InferenceService } from './inference-service.ts';
 import type { ServiceLookup } from './lookup.ts';
 import type { AdmissionRequest, Verdict } from './review.ts';
 
-/** Says all that is wrong with a service, or will hurt. */
-export type ReviewOfService = (service: object, namespace: string) => readonly Problem[];
+const nothing: Verdict = { outcome: 'passed', warnings: [] };
 
 /** The mutating webhook of InferenceServices. It refuses none. */
 export class ServiceWebhook {
@@ -20,7 +22,7 @@ export class ServiceWebhook {
 
   async review(request: AdmissionRequest): Promise<Verdict> {
     const service = request.object as InferenceService | null | undefined;
-    if (!service?.spec?.predictor || !service.metadata) return { outcome: 'passed', warnings: [] };
+    if (!service?.spec?.predictor || !service.metadata) return nothing;
     const before = (request.oldObject as InferenceService | null | undefined) ?? undefined;
     const namespace = request.namespace ?? service.metadata.namespace ?? '';
     const { policy } = readAnnotations(service.metadata.annotations ?? {});
@@ -51,26 +53,40 @@ function said({ canary }: Defaulted): string[] {
  * The validating webhook of InferenceServices: errors refuse, warnings are told to who applies it. An update that
  * changes neither wishes nor spec, such as KServe's own of finalizers, is never refused: a deletion would hang on it.
  */
-export function validateService(request: AdmissionRequest, review: ReviewOfService): Verdict {
+export async function validateService(
+  request: AdmissionRequest,
+  lookup: ServiceLookup,
+  ownUser: string,
+): Promise<Verdict> {
   const service = request.object as InferenceService | null | undefined;
-  if (!service?.metadata || service.metadata.deletionTimestamp !== undefined)
-    return { outcome: 'passed', warnings: [] };
-  const problems = review(service, request.namespace ?? '');
-  const old = request.oldObject as InferenceService | null | undefined;
-  const same =
-    old?.metadata !== undefined &&
-    JSON.stringify([old.spec, old.metadata.annotations]) ===
-      JSON.stringify([service.spec, service.metadata.annotations]);
-  return same ? { outcome: 'passed', warnings: [] } : verdictOf(problems);
+  if (!service?.metadata || service.metadata.deletionTimestamp !== undefined) return nothing;
+  const old = (request.oldObject as InferenceService | null | undefined) ?? undefined;
+  if (old?.metadata && wishesOf(old) === wishesOf(service)) return nothing;
+  const view = viewService(service);
+  if (!view) return nothing;
+  const [policies, priceLists] = await Promise.all([lookup.policies(request.namespace ?? ''), lookup.priceLists()]);
+  const canary = service.spec?.predictor?.canaryTrafficPercent;
+  const before = old?.spec?.predictor?.canaryTrafficPercent;
+  const canaryIsOurs =
+    request.userInfo?.username === ownUser || canary === firstCanaryPercent || (canary != null && canary === before);
+  return verdictOf(reviewService({ service: view, policies, priceLists, canaryIsOurs }));
+}
+
+/** A text that differs where anything that a user writes does. */
+function wishesOf({ spec, metadata }: InferenceService): string {
+  return JSON.stringify([spec, metadata.annotations]);
 }
 
 /** Errors as a denial, warnings as warnings. */
 export function verdictOf(problems: readonly Problem[]): Verdict {
   const lines = (severity: Problem['severity']) =>
-    problems
-      .filter((problem) => problem.severity === severity)
-      .map(({ code, field, message }) => `${code} ${field}: ${message}`);
+    problems.filter((problem) => problem.severity === severity).map(lineOf);
   const warnings = lines('warning');
   if (refuses(problems)) return { outcome: 'denied', denied: lines('error').join('; '), warnings };
   return { outcome: warnings.length > 0 ? 'warned' : 'passed', warnings };
+}
+
+/** A problem as people read it. */
+export function lineOf({ code, object, field, message }: Problem): string {
+  return `${code} ${object === undefined ? '' : `${object} `}${field}: ${message}`;
 }

@@ -1,6 +1,5 @@
 import type { Clock } from '../../kube/clock.ts';
 import type { KubeApi } from '../../kube/kube-api.ts';
-import { readAnnotations } from '../../policy/annotations.ts';
 import type { ControllerOptions } from '../controller-options.ts';
 import type { PolicyKeys } from '../policy-keys.ts';
 import { ApiLookup } from './lookup.ts';
@@ -45,16 +44,12 @@ export function admissionWebhooks(
     {
       name: 'inferenceservice-validation',
       path: '/validate-inferenceservices',
-      review: (request) => validateService(request, (service) => readAnnotations(annotationsOf(service)).problems),
+      review: (request) => validateService(request, lookup, own),
     },
     {
       name: 'inferencepolicy',
       path: '/validate-inferencepolicies',
-      review: (request) => validatePolicy(request, api),
+      review: (request) => validatePolicy(request, lookup),
     },
   ];
-}
-
-function annotationsOf(service: object): Readonly<Record<string, string>> {
-  return (service as { metadata?: { annotations?: Record<string, string> } }).metadata?.annotations ?? {};
 }
