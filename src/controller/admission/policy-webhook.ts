@@ -24,7 +24,7 @@ export async function validatePolicy(request: AdmissionRequest, lookup: ServiceL
 
 /**
  * What the policy makes of its target, and of other policies of it. A target that does not exist yet is no mistake, and
- * what is wrong elsewhere is no reason to refuse this object: it is said all the same.
+ * what was wrong before is no reason to refuse this object.
  */
 async function withTarget(policy: InferencePolicy, namespace: string, lookup: ServiceLookup): Promise<Problem[]> {
   const { kind, name } = policy.spec.targetRef;
@@ -35,13 +35,14 @@ async function withTarget(policy: InferencePolicy, namespace: string, lookup: Se
   ]);
   const service = target && viewService({ ...target, apiVersion: `${policy.spec.targetRef.group}/v1`, kind });
   if (!service) return [];
-  const policies = [...others.filter(({ metadata }) => metadata.name !== policy.metadata.name), policy];
+  const rest = others.filter(({ metadata }) => metadata.name !== policy.metadata.name);
+  const without = new Set(reviewService({ service, policies: rest, priceLists }).map(lineOf));
   const own = `InferencePolicy/${namespace}/${policy.metadata.name}`;
-  return reviewService({ service, policies, priceLists }).map((problem) =>
-    problem.object === own
-      ? { severity: problem.severity, code: problem.code, field: problem.field, message: problem.message }
-      : { ...problem, severity: 'warning', object: problem.object ?? `${kind}/${namespace}/${name}` },
-  );
+  return reviewService({ service, policies: [...rest, policy], priceLists })
+    .filter((problem) => !without.has(lineOf(problem)))
+    .map(({ object, ...problem }) =>
+      object === own ? problem : { ...problem, object: object ?? `${kind}/${namespace}/${name}` },
+    );
 }
 
 async function priceListVerdict(object: object, lookup: ServiceLookup): Promise<Verdict> {
