@@ -57,6 +57,50 @@ ${table(
   ].map(([name = '', ...rest]) => [code(name), ...rest]),
 )}
 
+## In the log of the controller
+
+${table(
+  ['code', 'meaning', 'what to do'],
+  [
+    [
+      'PL_ADMISSION_BODY',
+      'What was sent to a webhook is no AdmissionReview.',
+      'Nothing: only API servers ask webhooks.',
+    ],
+    ['PL_ADMISSION_PATH', 'No webhook is served at this path.', 'Apply the manifests of the version that runs.'],
+    [
+      'PL_CERTIFICATE',
+      'The certificate of the webhooks could not be looked at. The one before serves on.',
+      'The line says why; it is tried again within a minute.',
+    ],
+    [
+      'PL_CERTIFICATE_MISSING',
+      'Somebody else keeps the certificate, and it is not there yet. No webhook is served meanwhile.',
+      'Look at the Certificate of cert-manager, or set `PACELINE_CERTIFICATES=self`.',
+    ],
+    [
+      'PL_CERTIFICATE_PUBLISH',
+      'The webhook configurations could not be told what to trust.',
+      'The line says why, such as a missing right; it is tried again.',
+    ],
+    [
+      'PL_POLICY_KEYS',
+      'The keys that sign policy documents could not be read or made. New pods decide alone.',
+      'The line says why; it is tried again.',
+    ],
+    [
+      'PL_CONTROLLER',
+      'A part of the controller failed. The process ends, and another replica takes over.',
+      'Report it with the line.',
+    ],
+    [
+      'PL_POD_LOGGER_PENDING',
+      "KServe's webhook has not added its logger to a pod yet: ours is called again.",
+      'Nothing.',
+    ],
+  ].map(([name = '', ...rest]) => [code(name), ...rest]),
+)}
+
 ## About services, policies and price lists
 
 What admission, \`paceline lint\` and the conditions of an InferencePolicy say. An error refuses the object; a warning lets it

@@ -200,7 +200,8 @@ export const problemSpecs = {
   },
   PL_POD_BYPASS: {
     severity: 'warning',
-    meaning: 'In Standard mode a Service points at the companion only where there is a `predictor.batcher`: the pod gets no companion.',
+    meaning:
+      'In Standard mode a Service points at the companion only where there is a `predictor.batcher`: the pod gets no companion.',
     help: 'Write any field of the InferenceService, so that admission adds the batcher; its next pods get a companion.',
   },
   PL_ADMISSION_FAILED: {

@@ -119,7 +119,7 @@ suite('paceline', (test) => {
         ],
         { encoding: 'utf8' },
       ).stdout.trim();
-    assert.is(complete('paceline', 'co'), 'companion completion');
+    assert.is(complete('paceline', 'co'), 'companion controller completion');
     assert.is(
       complete('paceline', 'companion', '--max'),
       '--max-batch-size --max-waiting --max-waiting-bytes --max-in-flight',
