@@ -3,7 +3,7 @@
 
 /** Version of the boundary below. A host refuses a kernel whose `abi_version()` differs. */
 export enum Abi {
-  Version = 2,
+  Version = 3,
 }
 
 /** What a host tells the kernel. Each is one event record in the ring. */

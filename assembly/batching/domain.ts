@@ -196,17 +196,24 @@ export function batchAt(domain: Domain, index: u32): Batch {
   return changetype<Batch>(domain.batches + <usize>index * offsetof<Batch>());
 }
 
-/** Makes a domain of the given bounds. */
-export function makeDomain(capacity: u32, laneCount: u32, batchCount: u32, batchItems: u32, sloMs: f64): Domain {
+/** Makes a domain of the given bounds; `batchItemsEver` is how far a setting may raise `batchItems`. */
+export function makeDomain(
+  capacity: u32,
+  laneCount: u32,
+  batchCount: u32,
+  batchItems: u32,
+  batchItemsEver: u32,
+  sloMs: f64,
+): Domain {
   assert(capacity >= 1 && capacity <= 1 << 20);
   assert(laneCount >= 1 && laneCount <= LANES_MAX);
   assert(batchCount >= 1 && batchCount <= 1024);
-  assert(batchItems >= 1 && batchItems <= BATCH_ITEMS_MAX);
+  assert(batchItems >= 1 && batchItems <= batchItemsEver && batchItemsEver <= BATCH_ITEMS_MAX);
   const domain = changetype<Domain>(allocate(offsetof<Domain>()));
   domain.capacity = capacity;
   domain.laneCount = laneCount;
   domain.batchCount = batchCount;
-  domain.batchItemsBound = batchItems;
+  domain.batchItemsBound = batchItemsEver;
   domain.slots = makeSlots(capacity);
   domain.freeSlot = 0;
   domain.list = allocate(<usize>capacity << 2);
@@ -230,7 +237,7 @@ export function makeDomain(capacity: u32, laneCount: u32, batchCount: u32, batch
   domain.freeFlow = 0;
 
   domain.lanes = allocate(<usize>laneCount * offsetof<Lane>());
-  const curve = latencyBytes(batchItems);
+  const curve = latencyBytes(batchItemsEver);
   for (let i: u32 = 0; i < laneCount; i++) {
     const lane = laneAt(domain, i);
     lane.late = changetype<Order>(orders + (<usize>capacity + i) * offsetof<Order>());

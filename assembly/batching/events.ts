@@ -262,6 +262,11 @@ function applySetting(domain: Domain, code: u32, value: f64): void {
     for (let i: u32 = 0; i < domain.laneCount; i++) {
       const lane = laneAt(domain, i);
       if (lane.refused == 0) lane.capacity = domain.maxBatchItems;
+      // Curves grow with the bound and never shrink: batches that were sent under a larger one still end.
+      if (domain.maxBatchItems > lane.model.limit) {
+        lane.model.limit = domain.maxBatchItems;
+        lane.model.stale = 1;
+      }
     }
   } else if (code == Setting.DeferLate) domain.deferLate = checked(value, 0, 1) > 0 ? 1 : 0;
   else if (code == Setting.LateTimeoutMs) domain.lateTimeoutMs = checked(value, 1, 3.6e6);

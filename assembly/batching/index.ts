@@ -39,6 +39,7 @@ export function configure(
   lanes: u32,
   batches: u32,
   batch_items: u32,
+  batch_items_ever: u32,
   slo_ms: f64,
   slo_quantile: f64,
   now: f64,
@@ -46,7 +47,7 @@ export function configure(
   checked(slo_ms, 1, 3.6e6);
   checked(slo_quantile, 0.5, 0.9999);
   checked(now, 0, 1e15);
-  const domain = makeDomain(capacity, lanes, batches, batch_items, slo_ms);
+  const domain = makeDomain(capacity, lanes, batches, batch_items, batch_items_ever, slo_ms);
   domain.now = now;
   domain.sloMs = slo_ms;
   domain.quantile = slo_quantile;

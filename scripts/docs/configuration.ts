@@ -1,5 +1,5 @@
 import { neutralHeaders } from '../../src/companion/headers.ts';
-import { companionOptionSpecs, environmentName, type OptionSpec } from '../../src/policy/companion-options.ts';
+import { companionOptionSpecs, type OptionSpec, variableOf } from '../../src/policy/companion-options.ts';
 import { code, codes, sentence, table } from './markdown.ts';
 
 /** Every option of the companion, from src/policy/companion-options.ts, and what one request may say. */
@@ -101,11 +101,12 @@ ${table(
 `;
 }
 
-function rowOf({ flag, kind, description, fallback }: OptionSpec): string[] {
+function rowOf(spec: OptionSpec): string[] {
+  const { flag, kind, description, fallback } = spec;
   const otherwise = typeof fallback === 'object' ? fallback.follows : fallback;
   return [
     code(`--${flag}`),
-    code(environmentName(flag)),
+    code(variableOf(spec)),
     otherwise === undefined ? 'required' : otherwise === '' ? 'none' : code(otherwise),
     kind.accepts,
     sentence(description),

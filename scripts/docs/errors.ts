@@ -48,6 +48,16 @@ ${table(
       'A variable begins with `PACELINE_` and is no option; it is ignored.',
       'Correct its name: the line says which one was probably meant.',
     ],
+    [
+      'PL_AGENT',
+      "The companion stands in for KServe's agent and does something else than that would, or should be set up otherwise.",
+      'The line says what.',
+    ],
+    [
+      'PL_READINESS_PROBE',
+      "The model's readiness probe asks for something that cannot be done from another container.",
+      'The line says what is asked instead. Give the model an httpGet or tcpSocket probe with a number for a port.',
+    ],
     ['PL_LISTEN', 'A port is taken or may not be used.', 'Choose another `--port` or `--admin-port`.'],
     [
       'PL_KERNEL_TRAP',

@@ -2,9 +2,9 @@ import { type Command, InvalidArgumentError } from 'commander';
 import {
   type CompanionOptions,
   companionOptionSpecs,
-  environmentName,
   OptionsError,
   resolveCompanionOptions,
+  variableOf,
 } from '../policy/companion-options.ts';
 import { parseWhole, UnitError } from '../policy/units.ts';
 
@@ -33,14 +33,12 @@ export function addCompanionOptions(
   otherwise: Readonly<Record<string, string>> = {},
   flags?: readonly string[],
 ): void {
-  for (const { flag, kind, description, fallback } of companionOptionSpecs) {
+  for (const spec of companionOptionSpecs) {
+    const { flag, kind, description, fallback } = spec;
     if (flags && !flags.includes(flag)) continue;
     const known = otherwise[flag] ?? (typeof fallback === 'object' ? fallback.follows : fallback);
     const need = known === undefined ? 'required' : `default: ${known || 'none'}`;
-    command.option(
-      `--${flag} <${kind.placeholder}>`,
-      `${description} (${kind.accepts}; ${need}; ${environmentName(flag)})`,
-    );
+    command.option(`--${flag} <${kind.placeholder}>`, `${description} (${kind.accepts}; ${need}; ${variableOf(spec)})`);
   }
 }
 
@@ -52,18 +50,38 @@ export function addCompanionOptions(
  */
 export function companionOptions(command: Command, otherwise: Readonly<Record<string, string>> = {}): CompanionOptions {
   const flags: Record<string, string> = {};
-  const environment = { ...process.env };
   for (const { flag } of companionOptionSpecs) {
     // Commander names flags in camel case.
     const value = command.getOptionValue(flag.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase()));
     if (typeof value === 'string') flags[flag] = value;
-    environment[environmentName(flag)] ||= otherwise[flag];
   }
   try {
-    return resolveCompanionOptions(flags, environment);
+    return optionsFrom(flags, otherwise);
   } catch (error) {
     if (!(error instanceof OptionsError)) throw error;
-    const problems = error.problems.map((problem) => `  ${problem}`).join('\n');
-    command.error(`error (${error.code}):\n${problems}`, { exitCode: 2 });
+    failOptions(command, error);
   }
+}
+
+/**
+ * Options from flags, the environment and what holds where neither says anything; all by flag name without dashes.
+ *
+ * @throws {OptionsError}
+ */
+export function optionsFrom(
+  flags: Readonly<Record<string, string>>,
+  otherwise: Readonly<Record<string, string>>,
+): CompanionOptions {
+  const environment = { ...process.env };
+  for (const spec of companionOptionSpecs) {
+    const given = environment[variableOf(spec)];
+    if (given === undefined || (given === '' && !spec.mayBeEmpty)) environment[variableOf(spec)] = otherwise[spec.flag];
+  }
+  return resolveCompanionOptions(flags, environment);
+}
+
+/** Ends the command with status 2, and says all that is wrong. */
+export function failOptions(command: Command, error: OptionsError): never {
+  const problems = error.problems.map((problem) => `  ${problem}`).join('\n');
+  command.error(`error (${error.code}):\n${problems}`, { exitCode: 2 });
 }

@@ -18,11 +18,25 @@ export function companionCommand(): Command {
   });
 }
 
-async function runCompanion(options: CompanionOptions): Promise<void> {
+/** What the command that starts a companion has found out beside its options. */
+export interface StartNotes {
+  readonly warnings?: readonly string[];
+  /** Why it must not be ready. */
+  readonly unfit?: string | undefined;
+}
+
+/** Runs a companion until a signal ends it. */
+export async function runCompanion(
+  options: CompanionOptions,
+  { warnings = [], unfit }: StartNotes = {},
+): Promise<void> {
   boundYoungGeneration();
   const log = createLog(options.logLevel);
   warnOfUnknownVariables(log);
-  const companion = new Companion(options, { log });
+  for (const warning of warnings) log.warn({ code: 'PL_AGENT' }, warning);
+  if (unfit !== undefined) log.error({ code: 'PL_AGENT' }, unfit);
+  for (const { note } of options.readinessProbe ?? []) if (note) log.warn({ code: 'PL_READINESS_PROBE' }, note);
+  const companion = new Companion(options, { log, unfit });
   let ports: { port: number; adminPort: number };
   try {
     ports = await companion.start();

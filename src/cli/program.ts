@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import manifest from '../../package.json' with { type: 'json' };
+import { agentCommand } from './agent.ts';
 import { baselineCommand } from './baseline.ts';
 import { companionCommand } from './companion.ts';
 import { completionCommand } from './completion.ts';
@@ -23,7 +24,7 @@ export function program(): Command {
     // Whatever is wrong on the command line ends with 2, as docs/configuration.md says.
     .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
   root.commandsGroup('Try it:').addCommand(startCommand()).addCommand(demoCommand()).addCommand(simulateCommand());
-  root.commandsGroup('Put it in front of your model:').addCommand(companionCommand());
+  root.commandsGroup('Put it in front of your model:').addCommand(companionCommand()).addCommand(agentCommand());
   root.commandsGroup('Run it in a cluster:').addCommand(controllerCommand()).addCommand(lintCommand());
   root
     .commandsGroup('The parts of the demonstration:')

@@ -5,14 +5,26 @@ import type { AddressInfo } from 'node:net';
 export interface AdminPages {
   metrics(accept: string | undefined): Promise<{ contentType: string; body: string }>;
   ready(): Promise<{ ready: boolean; reason: string }>;
-  signals(): object;
+  signals(): Promise<object>;
   config(): object;
+  /** Takes the text of a signed policy document. */
+  policy(text: string): { status: number; body: object };
+  /** Resolves when the companion has drained, or soon if it does not drain. */
+  drained(): Promise<void>;
 }
 
-/** The admin port: /metrics, /healthz, /readyz, /signals and /config. Read only. */
+/** Whatever is longer is not read: no document is, and who sends it is not the controller. */
+const policyBytesMax = 16_384;
+const pages = 'pages: /metrics /healthz /readyz /signals /config /wait-for-drain; PUT /policy\n';
+/** What a hook that waits for the end of the drain may take to hear of it. */
+const goodbyeMs = 250;
+
+/** The admin port: what the companion is and knows, read only, but for signed policy documents. */
 export class AdminServer {
   readonly #pages: AdminPages;
   readonly #server: Server;
+  /** Replies to hooks that wait for the end of the drain. */
+  readonly #waiting = new Set<ServerResponse>();
 
   constructor(pages: AdminPages) {
     this.#pages = pages;
@@ -31,6 +43,12 @@ export class AdminServer {
     });
   }
 
+  /** Resolves when the hooks that waited for the end of the drain have heard of it. */
+  async finishWaiting(): Promise<void> {
+    const until = performance.now() + goodbyeMs;
+    while (this.#waiting.size > 0 && performance.now() < until) await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+
   close(): void {
     this.#server.close();
     this.#server.closeAllConnections();
@@ -38,6 +56,7 @@ export class AdminServer {
 
   async #route(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const path = (request.url ?? '/').split('?', 1)[0];
+    if (path === '/policy') return this.#policy(request, response);
     if (request.method !== 'GET' && request.method !== 'HEAD') {
       response.setHeader('allow', 'GET, HEAD');
       return send(response, 405, 'text/plain', 'read only\n');
@@ -54,12 +73,29 @@ export class AdminServer {
         return send(response, ready ? 200 : 503, 'text/plain', `${reason}\n`);
       }
       case '/signals':
-        return send(response, 200, 'application/json', `${JSON.stringify(this.#pages.signals(), finite, 2)}\n`);
+        return send(response, 200, 'application/json', `${JSON.stringify(await this.#pages.signals(), finite, 2)}\n`);
       case '/config':
         return send(response, 200, 'application/json', `${JSON.stringify(this.#pages.config(), finite, 2)}\n`);
+      case '/wait-for-drain': {
+        this.#waiting.add(response);
+        response.on('close', () => this.#waiting.delete(response));
+        await this.#pages.drained();
+        return send(response, 200, 'text/plain', 'drained\n');
+      }
       default:
-        return send(response, 404, 'text/plain', 'pages: /metrics /healthz /readyz /signals /config\n');
+        return send(response, 404, 'text/plain', pages);
     }
+  }
+
+  async #policy(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (request.method !== 'PUT') {
+      response.setHeader('allow', 'PUT');
+      return send(response, 405, 'text/plain', 'a policy document is put here\n');
+    }
+    const text = await readText(request, policyBytesMax);
+    if (!request.complete) response.setHeader('connection', 'close');
+    const { status, body } = this.#pages.policy(text);
+    send(response, status, 'application/json', `${JSON.stringify(body)}\n`);
   }
 }
 
@@ -68,7 +104,31 @@ function finite(_key: string, value: unknown): unknown {
   return typeof value === 'number' && !Number.isFinite(value) ? null : value;
 }
 
+/** A body of one-byte characters, cut off one byte beyond `max`: that is enough to be refused for its size. */
+function readText(request: IncomingMessage, max: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let length = 0;
+    const finish = () =>
+      resolve(
+        Buffer.concat(chunks)
+          .toString('latin1', 0, max + 1)
+          .trim(),
+      );
+    request.on('data', (chunk: Buffer) => {
+      if (length > max) return;
+      chunks.push(chunk);
+      length += chunk.length;
+      if (length > max) finish();
+    });
+    request.on('end', finish);
+    request.on('error', reject);
+    request.on('close', () => reject(new Error('the caller left')));
+  });
+}
+
 function send(response: ServerResponse, status: number, contentType: string, body: string): void {
+  if (response.headersSent || response.destroyed) return;
   response.writeHead(status, { 'content-type': contentType, 'content-length': Buffer.byteLength(body) });
   response.end(body);
 }

@@ -9,6 +9,7 @@ import type { Lane } from './lanes.ts';
 import type { ResendBudget } from './resend-budget.ts';
 import type { Dispatched, Scheduler } from './scheduler.ts';
 import type { Upstream, UpstreamEnd, UpstreamFailure, UpstreamReply } from './upstream.ts';
+import type { VariantName } from './variant-name.ts';
 
 /** What a batch call works with. */
 export interface CallContext {
@@ -18,6 +19,7 @@ export interface CallContext {
   readonly scheduler: Scheduler;
   readonly budget: ResendBudget;
   readonly sharedHeaders: ReadonlySet<string>;
+  readonly variant: VariantName | undefined;
   /** The kernel that takes bodies apart and together failed. */
   protocolFailed(error: unknown): void;
 }
@@ -130,9 +132,12 @@ export class BatchCall {
       return this.#next();
     }
     metrics.upstreamCalls.add(1, `${Math.floor(end.status / 100)}xx`);
+    const first = part[0] as Exchange;
+    const renaming = first.renamed ? this.#context.variant?.restoring(first.request.url as string) : undefined;
+    const reply = renaming ? { ...end, body: Buffer.concat([...renaming.push(end.body), ...renaming.end()]) } : end;
     const isWhole = this.#calls === 1 && this.#parts.length === 0;
-    if (end.status < 400) this.#answered(part, end, ms, isWhole);
-    else this.#refused(part, end);
+    if (end.status < 400) this.#answered(part, reply, ms, isWhole);
+    else this.#refused(part, reply);
   }
 
   #answered(part: Exchange[], reply: UpstreamReply, ms: number, isWhole: boolean): void {

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { BatchProtocol, Measured, MergeInput } from '../protocol/protocol.ts';
 import { type ErrorCode, errorBody, errorSpecs } from './errors.ts';
 import { forHttp2 } from './headers.ts';
+import type { Queued } from './queued.ts';
 import { lengthOf } from './upstream.ts';
 
 /**
@@ -12,7 +13,7 @@ import { lengthOf } from './upstream.ts';
  *      └───────────┴──────────┴────────▲
  * ```
  */
-export class Exchange implements MergeInput {
+export class Exchange implements MergeInput, Queued {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   /** When its head was read. */
@@ -24,6 +25,8 @@ export class Exchange implements MergeInput {
   body: Buffer = empty;
   measured: Measured = unmeasured;
   laneKey = '';
+  /** Its caller used the name of the variants' group, and must find that in the reply. */
+  renamed = false;
   softDeadline = 0;
   hardDeadline = 0;
   band = 4;

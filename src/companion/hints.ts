@@ -17,14 +17,13 @@ const tenantsMax = 1023;
 /** Reads what callers say about one request, and lets them only lower and shorten unless they are trusted. */
 export class HintReader {
   readonly #trusted: boolean;
-  readonly #sloMs: number;
-  readonly #lateTimeoutMs: number;
+  readonly #objective: () => { readonly sloMs: number; readonly lateTimeoutMs: number };
   readonly #tenants = new Map<string, number>();
 
-  constructor(settings: { trustHeaders: boolean; sloMs: number; lateTimeoutMs: number }) {
-    this.#trusted = settings.trustHeaders;
-    this.#sloMs = settings.sloMs;
-    this.#lateTimeoutMs = settings.lateTimeoutMs;
+  /** @param objective what holds where a request says nothing; it may change while the companion runs. */
+  constructor(trusted: boolean, objective: () => { readonly sloMs: number; readonly lateTimeoutMs: number }) {
+    this.#trusted = trusted;
+    this.#objective = objective;
   }
 
   /** The hints of a request, or what is wrong with them. */
@@ -37,9 +36,10 @@ export class HintReader {
     if (asked !== undefined && !(Number.isInteger(asked) && asked >= 0)) {
       return 'paceline-priority is a whole number: 1 is the highest, 0 the default';
     }
-    const soft = this.#softMs(timeout);
+    const { sloMs, lateTimeoutMs } = this.#objective();
+    const soft = this.#softMs(timeout, sloMs);
     const hard = Math.min(
-      this.#trusted ? Math.max(this.#lateTimeoutMs, soft) : this.#lateTimeoutMs,
+      this.#trusted ? Math.max(lateTimeoutMs, soft) : lateTimeoutMs,
       measured.timeoutUs ? measured.timeoutUs / 1000 : Number.POSITIVE_INFINITY,
     );
     const wanted = asked ? Math.min(asked - 1, bandMax) : defaultBand;
@@ -51,9 +51,9 @@ export class HintReader {
     };
   }
 
-  #softMs(timeout: number | undefined): number {
-    if (timeout === undefined) return this.#sloMs;
-    return this.#trusted ? timeout : Math.min(timeout, this.#sloMs);
+  #softMs(timeout: number | undefined, sloMs: number): number {
+    if (timeout === undefined) return sloMs;
+    return this.#trusted ? timeout : Math.min(timeout, sloMs);
   }
 
   /** Tenants get numbers as they come; beyond the bound they share the first. */

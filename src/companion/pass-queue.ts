@@ -1,12 +1,12 @@
 import { Reason } from '../kernels/reasons.ts';
-import type { Exchange } from './exchange.ts';
+import type { Queued } from './queued.ts';
 
 /** What the queue does to a request when its turn or its time has come. */
-export interface PassActions {
+export interface PassActions<T> {
   /** Whether the model has room for one more. */
   room(): boolean;
-  send(exchange: Exchange): void;
-  refuse(exchange: Exchange, reason: Reason): void;
+  send(exchange: T): void;
+  refuse(exchange: T, reason: Reason): void;
 }
 
 /**
@@ -19,15 +19,15 @@ export interface PassActions {
  *                 └────────────────► refuse, at the hard deadline
  * ```
  */
-export class PassQueue {
-  readonly #actions: PassActions;
+export class PassQueue<T extends Queued> {
+  readonly #actions: PassActions<T>;
   /** In the order of arrival; a set, so that a caller who leaves costs the same wherever it waits. */
-  readonly #waiting = new Set<Exchange>();
+  readonly #waiting = new Set<T>();
   #timer: NodeJS.Timeout | undefined;
   /** When the timer fires: never later than the earliest hard deadline. */
   #timerAt = Number.POSITIVE_INFINITY;
 
-  constructor(actions: PassActions) {
+  constructor(actions: PassActions<T>) {
     this.#actions = actions;
   }
 
@@ -35,13 +35,13 @@ export class PassQueue {
     return this.#waiting.size;
   }
 
-  push(exchange: Exchange): void {
+  push(exchange: T): void {
     this.#waiting.add(exchange);
     this.#wakeAt(exchange.hardDeadline);
   }
 
   /** The caller went away. */
-  leave(exchange: Exchange): void {
+  leave(exchange: T): void {
     this.#waiting.delete(exchange);
   }
 
@@ -56,7 +56,7 @@ export class PassQueue {
   }
 
   /** Empties the queue; returns what waited, the oldest first. */
-  takeAll(): Exchange[] {
+  takeAll(): T[] {
     const all = [...this.#waiting];
     this.#waiting.clear();
     this.stop();

@@ -5,16 +5,19 @@ import type { ErrorCode } from './errors.ts';
 import { writeError } from './exchange.ts';
 import { codeOfFailure } from './failure-codes.ts';
 import { isGrpc, refuseGrpc } from './grpc-answer.ts';
-import { forHttp2, forwardHeaders } from './headers.ts';
+import { forHttp2, forwardHeaders, headerIn } from './headers.ts';
 import { type Dispatcher, Pool } from './http-client.ts';
 import { endWithError } from './raw-answer.ts';
 import { openTunnel } from './tunnel.ts';
 import { Upload } from './upload.ts';
 import { failureOf, rawHeadersOf } from './upstream.ts';
+import type { Renaming } from './variant-name.ts';
 
 /** As queue-proxy: a model may take this long until it begins to answer. */
 const headersTimeoutMs = 300_000;
 const wholeMax = 16_384;
+/** A name can be changed only in a reply that is not encoded. */
+const identity = ['accept-encoding', 'identity'];
 
 /** What bodies may take of a pass-through. */
 export interface BodyLimits {
@@ -53,8 +56,8 @@ export class PassThrough {
     return this.#active;
   }
 
-  /** Forwards one request; `body` where it has been read already. */
-  forward(request: IncomingMessage, response: ServerResponse, body?: Buffer): void {
+  /** Forwards one request; `body` where it has been read already. `renaming` changes a name in a reply that is JSON. */
+  forward(request: IncomingMessage, response: ServerResponse, body?: Buffer, renaming?: Renaming): void {
     if (isGrpc(request)) {
       this.#onEnd('grpc');
       return refuseGrpc(response);
@@ -67,7 +70,7 @@ export class PassThrough {
     this.#active++;
     this.#withBody += bodies;
     let idle: NodeJS.Timeout | undefined;
-    const relay = new Relay(response, (result) => {
+    const relay = new Relay(response, renaming, (result) => {
       this.#active--;
       this.#withBody -= bodies;
       clearTimeout(idle);
@@ -81,7 +84,9 @@ export class PassThrough {
           {
             path: target,
             method: request.method as Dispatcher.HttpMethod,
-            headers: forwardHeaders(request.rawHeaders, read === undefined),
+            headers: renaming
+              ? [...without(forwardHeaders(request.rawHeaders, read === undefined), 'accept-encoding'), ...identity]
+              : forwardHeaders(request.rawHeaders, read === undefined),
             body: read ?? streamed,
           },
           relay,
@@ -145,9 +150,11 @@ class Relay implements Dispatcher.DispatchHandler {
   #ended = false;
   #wrote = false;
   #status = 0;
+  #renaming: Renaming | undefined;
 
-  constructor(response: ServerResponse, done: (result: string) => void) {
+  constructor(response: ServerResponse, renaming: Renaming | undefined, done: (result: string) => void) {
     this.#response = response;
+    this.#renaming = renaming;
     this.#done = done;
     response.on('close', () => {
       if (!response.writableFinished) this.#controller?.abort(new Error('the caller left'));
@@ -167,7 +174,11 @@ class Relay implements Dispatcher.DispatchHandler {
   onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
     if (status < 200) return;
     this.#status = status;
-    const headers = forwardHeaders(rawHeadersOf(controller), true);
+    let headers = forwardHeaders(rawHeadersOf(controller), true);
+    if (this.#renaming) {
+      if (isPlainJson(headers)) headers = without(headers, 'content-length');
+      else this.#renaming = undefined;
+    }
     const known = this.#response.stream === undefined ? headers : forHttp2(headers);
     this.#response.writeHead(status, known as never);
     // A stream that has not begun to flow yet (server-sent events) must still show its headers; most replies come whole.
@@ -178,12 +189,17 @@ class Relay implements Dispatcher.DispatchHandler {
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     this.#wrote = true;
-    if (this.#response.write(chunk)) return;
+    if (this.#renaming) {
+      let room = true;
+      for (const piece of this.#renaming.push(chunk)) room = this.#response.write(piece);
+      if (room) return;
+    } else if (this.#response.write(chunk)) return;
     controller.pause();
     this.#response.once('drain', () => controller.resume());
   }
 
   onResponseEnd(controller: Dispatcher.DispatchController): void {
+    for (const piece of this.#renaming?.end() ?? []) this.#response.write(piece);
     const raw = (controller as { rawTrailers?: Buffer[] | null }).rawTrailers;
     if (raw && raw.length > 0) {
       sendTrailers(this.#response, forwardHeaders(raw.map(String), true));
@@ -218,6 +234,20 @@ class Relay implements Dispatcher.DispatchHandler {
     this.#ended = true;
     this.#done(result);
   }
+}
+
+/** A flat list of headers without one of them. */
+function without(headers: readonly string[], name: string): string[] {
+  return headers.filter((_, i) => (headers[i - (i % 2)] as string).toLowerCase() !== name);
+}
+
+/** A reply in which a name can be found. */
+function isPlainJson(headers: readonly string[]): boolean {
+  const encoding = headerIn(headers, 'content-encoding');
+  return (
+    (encoding === undefined || encoding === 'identity') &&
+    /^application\/json\s*(?:;|$)/i.test(headerIn(headers, 'content-type') ?? '')
+  );
 }
 
 /** Sends trailers, a flat list. The HTTP/2 layer of Node takes them one by one only, HTTP/1.1 only all at once. */

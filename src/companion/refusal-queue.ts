@@ -1,21 +1,21 @@
 import type { Reason } from '../kernels/reasons.ts';
-import type { Exchange } from './exchange.ts';
+import type { Queued } from './queued.ts';
 
 const sliceMs = 2;
 
 /** Refusals on their way out: a few milliseconds of them a turn of the event loop, so that a mass of them stalls nobody. */
-export class RefusalQueue {
-  readonly #write: (exchange: Exchange, reason: Reason) => void;
+export class RefusalQueue<T extends Queued> {
+  readonly #write: (exchange: T, reason: Reason) => void;
   /** The next one first. */
-  readonly #waiting: { exchange: Exchange; reason: Reason }[] = [];
+  readonly #waiting: { exchange: T; reason: Reason }[] = [];
   #writing = false;
 
-  constructor(write: (exchange: Exchange, reason: Reason) => void) {
+  constructor(write: (exchange: T, reason: Reason) => void) {
     this.#write = write;
   }
 
   /** To be written at the next `start`. */
-  add(exchange: Exchange, reason: Reason): void {
+  add(exchange: T, reason: Reason): void {
     this.#waiting.push({ exchange, reason });
   }
 
@@ -29,7 +29,7 @@ export class RefusalQueue {
     const until = performance.now() + sliceMs;
     let done = 0;
     while (done < this.#waiting.length && (done === 0 || performance.now() < until)) {
-      const { exchange, reason } = this.#waiting[done++] as { exchange: Exchange; reason: Reason };
+      const { exchange, reason } = this.#waiting[done++] as { exchange: T; reason: Reason };
       this.#write(exchange, reason);
     }
     this.#waiting.splice(0, done);

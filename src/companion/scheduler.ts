@@ -1,13 +1,14 @@
 import type { BatchingDomain, DomainSettings, DomainSignals, VerdictSink } from '../kernels/batching.ts';
-import { type Outcome, Reason } from '../kernels/reasons.ts';
+import { type Outcome, Reason, type Setting } from '../kernels/reasons.ts';
 import type { Exchange } from './exchange.ts';
 import { type Lane, LaneTable } from './lanes.ts';
 import { PassQueue } from './pass-queue.ts';
+import type { Queued } from './queued.ts';
 import { RefusalQueue } from './refusal-queue.ts';
 
 /** A set of requests that the kernel sends together. */
-export interface Dispatched {
-  readonly exchanges: Exchange[];
+export interface Dispatched<T extends Queued = Exchange> {
+  readonly exchanges: T[];
   /** Undefined while decisions are not the kernel's: one request at a time. */
   readonly lane: Lane | undefined;
   readonly reason: Reason;
@@ -17,9 +18,9 @@ export interface Dispatched {
 }
 
 /** What the scheduler has done for it. */
-export interface SchedulerActions {
-  send(dispatched: Dispatched): void;
-  refuse(exchange: Exchange, reason: Reason): void;
+export interface SchedulerActions<T extends Queued = Exchange> {
+  send(dispatched: Dispatched<T>): void;
+  refuse(exchange: T, reason: Reason): void;
   /** The kernel failed; `passing`: from now on requests go first in, first out. */
   trapped(error: unknown, passing: boolean): void;
 }
@@ -28,12 +29,12 @@ const trapWindowMs = 60_000;
 const trapsMax = 3;
 
 /** A batch that the kernel has decided on and that is still to be sent. */
-interface Decided {
+interface Decided<T> {
   readonly batch: number;
   /** Of the kernel that decided, and its lane then: before this is sent another one may be in its place. */
   readonly generation: number;
   readonly lane: Lane | undefined;
-  readonly exchanges: Exchange[];
+  readonly exchanges: T[];
   readonly reason: Reason;
   readonly predictedMs: number;
 }
@@ -42,19 +43,19 @@ interface Decided {
  * Carries events to the kernel once per turn of the event loop, and its verdicts out. The table of slots here is the
  * truth: when the kernel traps it is rebuilt from it, and after three traps in a minute requests pass for a minute.
  */
-export class Scheduler implements VerdictSink {
+export class Scheduler<T extends Queued = Exchange> implements VerdictSink {
   readonly lanes: LaneTable;
   readonly #create: (now: number) => BatchingDomain;
   readonly #settings: DomainSettings;
-  readonly #actions: SchedulerActions;
+  readonly #actions: SchedulerActions<T>;
   #domain: BatchingDomain;
   /** Grows when the kernel is rebuilt: what older batches report is not for the new one. */
   #generation = 0;
-  readonly #slots: (Exchange | undefined)[] = [];
-  readonly #arriving = new Map<number, Exchange>();
+  readonly #slots: (T | undefined)[] = [];
+  readonly #arriving = new Map<number, T>();
   #nextTicket = 0;
-  readonly #toSend: Decided[] = [];
-  readonly #refusals: RefusalQueue;
+  readonly #toSend: Decided<T>[] = [];
+  readonly #refusals: RefusalQueue<T>;
   #stepPlanned = false;
   #timer: NodeJS.Timeout | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
@@ -62,15 +63,17 @@ export class Scheduler implements VerdictSink {
   #inFlight = 0;
   readonly #trapTimes: number[] = [];
   /** What waits while the kernel does not decide, and what a new one has yet to be told of. */
-  readonly #passing: PassQueue;
+  readonly #passing: PassQueue<T>;
   /** Until then requests pass; 0: decisions are the kernel's. */
   #passingUntil = 0;
   #draining = false;
+  /** Settings that are no longer those it was made with. */
+  readonly #changed = new Map<Setting, number>();
   /** Batches that the model was last known to take at once. */
   #limit = 2;
 
   /** @param create makes a domain; it is called again after a trap. */
-  constructor(settings: DomainSettings, create: (now: number) => BatchingDomain, actions: SchedulerActions) {
+  constructor(settings: DomainSettings, create: (now: number) => BatchingDomain, actions: SchedulerActions<T>) {
     this.#settings = settings;
     this.#create = create;
     this.#actions = actions;
@@ -122,7 +125,7 @@ export class Scheduler implements VerdictSink {
   }
 
   /** Takes a request, or returns false where no lane is free for it. */
-  submit(exchange: Exchange): boolean {
+  submit(exchange: T): boolean {
     if (!this.#mayDecide()) return this.#pass(exchange);
     const lane = this.#guarded(() => this.lanes.lane(exchange.laneKey), undefined);
     // Opening a lane may have been the kernel's last trap.
@@ -134,7 +137,7 @@ export class Scheduler implements VerdictSink {
   }
 
   /** The caller went away before its request was sent. */
-  leave(exchange: Exchange): void {
+  leave(exchange: T): void {
     const slot = exchange.slot;
     if (slot >= 0 && this.#slots[slot] === exchange) {
       this.#slots[slot] = undefined;
@@ -143,6 +146,12 @@ export class Scheduler implements VerdictSink {
       return;
     }
     this.#passing.leave(exchange);
+  }
+
+  /** Changes a setting from now on, for this kernel and for those that come after it. */
+  set(setting: Setting, value: number): void {
+    this.#changed.set(setting, value);
+    this.#tell((domain, now) => domain.set(now, setting, value));
   }
 
   /** Ends waiting for company: what waits goes at once, and so does what still comes. */
@@ -165,7 +174,7 @@ export class Scheduler implements VerdictSink {
   }
 
   admitted(ticket: number, slot: number): void {
-    const exchange = this.#arriving.get(ticket) as Exchange;
+    const exchange = this.#arriving.get(ticket) as T;
     this.#arriving.delete(ticket);
     exchange.slot = slot;
     this.#slots[slot] = exchange;
@@ -173,13 +182,13 @@ export class Scheduler implements VerdictSink {
   }
 
   rejected(ticket: number, reason: Reason): void {
-    const exchange = this.#arriving.get(ticket) as Exchange;
+    const exchange = this.#arriving.get(ticket) as T;
     this.#arriving.delete(ticket);
     this.#refusals.add(exchange, reason);
   }
 
   dispatch(batch: number, row: number, slots: Uint32Array, reason: Reason, predictedMs: number): void {
-    const exchanges: Exchange[] = [];
+    const exchanges: T[] = [];
     for (const slot of slots) exchanges.push(this.#release(slot));
     const generation = this.#generation;
     this.#toSend.push({ batch, generation, lane: this.lanes.at(row), exchanges, reason, predictedMs });
@@ -191,14 +200,14 @@ export class Scheduler implements VerdictSink {
 
   deferred(): void {}
 
-  #release(slot: number): Exchange {
-    const exchange = this.#slots[slot] as Exchange;
+  #release(slot: number): T {
+    const exchange = this.#slots[slot] as T;
     this.#slots[slot] = undefined;
     exchange.slot = -1;
     return exchange;
   }
 
-  #arrive(exchange: Exchange, row: number): void {
+  #arrive(exchange: T, row: number): void {
     const ticket = this.#nextTicket;
     this.#nextTicket = (this.#nextTicket + 1) >>> 0;
     this.#arriving.set(ticket, exchange);
@@ -264,7 +273,7 @@ export class Scheduler implements VerdictSink {
   }
 
   #send(
-    exchanges: Exchange[],
+    exchanges: T[],
     lane: Lane | undefined,
     reason: Reason,
     predictedMs: number,
@@ -342,6 +351,7 @@ export class Scheduler implements VerdictSink {
     try {
       this.#domain = this.#create(now);
       this.#domain.listen(this);
+      for (const [setting, value] of this.#changed) this.#domain.set(now, setting, value);
       if (this.#draining) this.#domain.drain(now);
       return true;
     } catch {
@@ -369,12 +379,12 @@ export class Scheduler implements VerdictSink {
       if (!this.submit(exchange)) this.#refuse(exchange, Reason.QueueFull);
   }
 
-  #refuse(exchange: Exchange, reason: Reason): void {
+  #refuse(exchange: T, reason: Reason): void {
     this.#refusals.add(exchange, reason);
     this.#refusals.start();
   }
 
-  #pass(exchange: Exchange): true {
+  #pass(exchange: T): true {
     if (this.#passing.size >= this.#settings.maxWaiting) this.#refuse(exchange, Reason.QueueFull);
     else this.#passing.push(exchange);
     this.#passing.sendAllowed();

@@ -81,6 +81,7 @@ class WasmDomain implements BatchingDomain {
       settings.maxLanes,
       settings.maxInFlight,
       settings.maxBatchItems,
+      settings.maxBatchItemsEver ?? settings.maxBatchItems,
       settings.sloMs,
       settings.sloQuantile,
       now,

@@ -11,6 +11,8 @@ export interface DomainSettings {
   patience: number;
   /** Upper bound of a batch, in items. The useful size is learned. */
   maxBatchItems: number;
+  /** How far `Setting.MaxBatchItems` may raise that later, at most 1024; memory is sized by it. Without it: not at all. */
+  maxBatchItemsEver?: number;
   /** Late work waits for spare room (true) or is refused at once (false). */
   deferLate: boolean;
   /** Hard timeout of one request. */

@@ -1,6 +1,10 @@
 import { nearest } from './nearest.ts';
 import * as kinds from './option-kinds.ts';
+import type { ReadinessCheck } from './readiness-probe.ts';
 import { UnitError } from './units.ts';
+
+/** Whether a companion acts on its decisions. */
+export type CompanionMode = 'act' | 'advise' | 'off';
 
 /** What a companion is told. Times in ms, sizes in bytes. */
 export interface CompanionOptions {
@@ -8,7 +12,8 @@ export interface CompanionOptions {
   readonly host: string;
   readonly adminPort: number;
   readonly upstream: URL;
-  readonly mode: 'act' | 'off';
+  /** `advise`: everything passes through, and what would have been decided is reported. */
+  readonly mode: CompanionMode;
   readonly sloMs: number;
   readonly sloQuantile: number;
   /** 0 to 1, or -1 for `auto`. */
@@ -22,6 +27,19 @@ export interface CompanionOptions {
   readonly trustHeaders: boolean;
   readonly shareAcrossHeaders: readonly string[];
   readonly readinessPath: string;
+  /** What makes the model ready; empty: it counts as ready; null: `readinessPath` is asked. */
+  readonly readinessProbe: readonly ReadinessCheck[] | null;
+  /** A Knative queue-proxy is in the same pod. */
+  readonly queueProxy: boolean;
+  /** `namespace/name` of the service, or empty. */
+  readonly isvc: string;
+  readonly isvcUid: string;
+  readonly revision: string;
+  /** Ed25519 public keys, base64 of SPKI DER; policy documents are refused without one. */
+  readonly policyKeys: readonly string[];
+  /** The name that callers use instead of `modelName`; both are empty where there is none. */
+  readonly variantOf: string;
+  readonly modelName: string;
   readonly bodyTimeoutMs: number;
   readonly drainTimeoutMs: number;
   /** While draining, connections are taken until none has asked for this long. */
@@ -36,6 +54,10 @@ export interface OptionSpec {
   readonly flag: string;
   readonly kind: kinds.OptionKind;
   readonly description: string;
+  /** The variable that stands in for the flag where it is not the flag's own name. */
+  readonly variable?: string;
+  /** An empty text is a value of its own, and none need be given. */
+  readonly mayBeEmpty?: true;
   /** What a user would write, or in words what it follows from; undefined where the option is required. */
   readonly fallback?: string | { readonly follows: string };
 }
@@ -137,8 +159,9 @@ export const companionOptionSpecs: readonly OptionSpec[] = [
   {
     key: 'mode',
     flag: 'mode',
-    kind: kinds.oneOf('mode', 'act', 'off'),
-    description: 'whether to act on decisions; off passes everything through untouched',
+    kind: kinds.oneOf('mode', 'act', 'advise', 'off'),
+    description:
+      'act on decisions; advise passes everything through and reports what it would have decided; off only passes through',
     fallback: 'act',
   },
   {
@@ -159,8 +182,26 @@ export const companionOptionSpecs: readonly OptionSpec[] = [
     key: 'readinessPath',
     flag: 'readiness-path',
     kind: kinds.path,
-    description: 'what /readyz asks the model',
+    description: 'what the model is asked for its readiness where no readiness probe is given',
     fallback: '/v2/health/ready',
+  },
+  {
+    key: 'readinessProbe',
+    flag: 'readiness-probe',
+    variable: 'SERVING_READINESS_PROBE',
+    mayBeEmpty: true,
+    kind: kinds.readinessProbe,
+    description:
+      "the model's own readiness probe, which this companion's readiness follows; empty: the model counts as ready",
+    fallback: { follows: 'readiness-path' },
+  },
+  {
+    key: 'queueProxy',
+    flag: 'queue-proxy',
+    kind: kinds.yesOrNo,
+    description:
+      'a Knative queue-proxy is in the same pod: the drain ends with its own, and /signals shows what waits in it',
+    fallback: 'false',
   },
   {
     key: 'bodyTimeoutMs',
@@ -184,6 +225,48 @@ export const companionOptionSpecs: readonly OptionSpec[] = [
     fallback: '1s',
   },
   {
+    key: 'isvc',
+    flag: 'isvc',
+    kind: kinds.text('name', 'NAMESPACE/NAME'),
+    description: 'the service that this companion belongs to, for reports',
+    fallback: '',
+  },
+  {
+    key: 'isvcUid',
+    flag: 'isvc-uid',
+    kind: kinds.text('uid', 'a UID'),
+    description: 'UID of that service: policy documents for another one are refused',
+    fallback: '',
+  },
+  {
+    key: 'revision',
+    flag: 'revision',
+    kind: kinds.text('name', 'a name'),
+    description: 'revision of that service: policy documents for another one are refused',
+    fallback: '',
+  },
+  {
+    key: 'policyKeys',
+    flag: 'policy-keys',
+    kind: kinds.publicKeys,
+    description: 'whose signature a policy document must bear; without a key none is accepted',
+    fallback: '',
+  },
+  {
+    key: 'variantOf',
+    flag: 'variant-of',
+    kind: kinds.modelName,
+    description: 'name by which callers ask for this model instead of its own, in paths and in `model_name`',
+    fallback: '',
+  },
+  {
+    key: 'modelName',
+    flag: 'model-name',
+    kind: kinds.modelName,
+    description: "this model's own name at its server; needed with --variant-of",
+    fallback: '',
+  },
+  {
     key: 'logLevel',
     flag: 'log-level',
     kind: kinds.oneOf('level', 'debug', 'info', 'warn', 'error', 'silent'),
@@ -197,6 +280,11 @@ const prefix = 'PACELINE_';
 /** The environment variable that stands in for a flag: `--max-waiting` is `PACELINE_MAX_WAITING`. */
 export function environmentName(flag: string): string {
   return prefix + flag.replace(/-/g, '_').toUpperCase();
+}
+
+/** The variable that stands in for an option's flag. */
+export function variableOf(spec: OptionSpec): string {
+  return spec.variable ?? environmentName(spec.flag);
 }
 
 /**
@@ -222,9 +310,11 @@ export function unknownVariables(environment: Environment): { name: string; mean
 export function resolveCompanionOptions(flags: Environment, environment: Environment): CompanionOptions {
   const problems: string[] = [];
   const values: Record<string, unknown> = {};
-  for (const { key, flag, kind, description, fallback } of companionOptionSpecs) {
-    const name = environmentName(flag);
-    const variable = isServiceLink(name, environment[name]) ? undefined : environment[name] || undefined;
+  for (const spec of companionOptionSpecs) {
+    const { key, flag, kind, description, fallback, mayBeEmpty } = spec;
+    const name = variableOf(spec);
+    const given = mayBeEmpty ? environment[name] : environment[name] || undefined;
+    const variable = isServiceLink(name, given) ? undefined : given;
     const text = flags[flag] ?? variable ?? fallback;
     const source = flags[flag] === undefined ? name : `--${flag}`;
     if (text === undefined) problems.push(`--${flag} (or ${name}) is required: ${description}`);
@@ -238,7 +328,11 @@ export function resolveCompanionOptions(flags: Environment, environment: Environ
   }
   if (problems.length === 0) problems.push(...checkTogether(values));
   if (problems.length > 0) throw new OptionsError(problems);
-  return { ...values, lateTimeoutMs: values.lateTimeoutMs ?? 5 * (values.sloMs as number) } as CompanionOptions;
+  return {
+    readinessProbe: null,
+    ...values,
+    lateTimeoutMs: values.lateTimeoutMs ?? 5 * (values.sloMs as number),
+  } as CompanionOptions;
 }
 
 /**
@@ -258,6 +352,9 @@ function checkTogether(values: Record<string, unknown>): string[] {
     problems.push(
       '--late-timeout is shorter than --slo, so that no request could be late and still be answered: make it longer',
     );
+  }
+  if ((values.variantOf === '') !== (values.modelName === '')) {
+    problems.push('--variant-of and --model-name go together: give both, the name that callers use and the own one');
   }
   if (values.port !== 0 && values.port === values.adminPort) {
     problems.push('--port and --admin-port are the same: give one of them another number, or 0 for a free one');

@@ -1,4 +1,6 @@
+import { createPublicKey } from 'node:crypto';
 import { isIP } from 'node:net';
+import { parseReadinessProbe } from './readiness-probe.ts';
 import { parseDuration, parsePatience, parsePercentile, parseSize, parseWhole, UnitError } from './units.ts';
 
 /** How the text of an option is read, and which texts there are, in words for help and documents. */
@@ -79,6 +81,57 @@ export const headerNames: OptionKind = {
     return names;
   },
 };
+
+/** The name of a model in a path; empty: none. */
+export const modelName: OptionKind = {
+  placeholder: 'name',
+  accepts: 'letters, digits, . _ ~ -',
+  parse: (text) => {
+    if (!/^[A-Za-z0-9._~-]*$/.test(text)) throw new UnitError(`"${text}" is not a model's name such as resnet-small`);
+    return text;
+  },
+};
+
+/** A model's readiness checks. */
+export const readinessProbe: OptionKind = {
+  placeholder: 'json',
+  accepts: 'a core/v1 Probe as JSON, or an array of them',
+  parse: parseReadinessProbe,
+};
+
+/** Ed25519 public keys. */
+export const publicKeys: OptionKind = {
+  placeholder: 'keys',
+  accepts: 'base64 of SPKI DER, comma-separated',
+  parse: (text) => {
+    const keys = text.split(',').filter((key) => key !== '');
+    for (const key of keys) {
+      if (!isEd25519(key)) throw new UnitError(`"${key}" is not the base64 of an Ed25519 public key in SPKI DER`);
+    }
+    return keys;
+  },
+};
+
+function isEd25519(key: string): boolean {
+  try {
+    const known = createPublicKey({ key: Buffer.from(key, 'base64'), format: 'der', type: 'spki' });
+    return known.asymmetricKeyType === 'ed25519';
+  } catch {
+    return false;
+  }
+}
+
+/** Any text of printable characters. */
+export function text(placeholder: string, accepts: string): OptionKind {
+  return {
+    placeholder,
+    accepts,
+    parse: (given) => {
+      if (given.length > 16_384) throw new UnitError('the text is longer than 16,384 characters');
+      return given;
+    },
+  };
+}
 
 /** A path on the model server. */
 export const path: OptionKind = {

@@ -29,6 +29,11 @@ const triggers = Object.values(Reason)
   .filter((code) => typeof code === 'number' && code < Reason.Busy)
   .map((code) => reasonLabel(code as Reason));
 
+/** Why a request is not served. */
+const refusals = Object.values(Reason)
+  .filter((code) => typeof code === 'number' && code >= Reason.QueueFull)
+  .map((code) => reasonLabel(code as Reason));
+
 /** Everything a companion counts. Recording is a few additions; labels come from fixed lists. */
 export class CompanionMetrics {
   readonly requests = new Counter('paceline_requests_total', 'Requests by how they ended and why.', [
@@ -66,7 +71,37 @@ export class CompanionMetrics {
   readonly passedWhy = new Counter(
     'paceline_pass_through_total',
     'Inference requests that were forwarded without batching, by why.',
-    [{ name: 'why', values: ['large-body', 'unknown-fields', 'many-items', 'mixed-rows', 'no-lane', 'kernel-failed'] }],
+    [
+      {
+        name: 'why',
+        values: [
+          'large-body',
+          'unknown-fields',
+          'many-items',
+          'mixed-rows',
+          'no-lane',
+          'kernel-failed',
+          'advise',
+          'off',
+        ],
+      },
+    ],
+  );
+  readonly advisedBatches = new Counter(
+    'paceline_advised_batches_total',
+    'Batches that would have been sent in mode act, by what would have triggered them.',
+    [{ name: 'trigger', values: triggers }],
+  );
+  readonly advisedItems = new Histogram('paceline_advised_batch_items', 'Items of such a batch.', sizes);
+  readonly advisedRefusals = new Counter(
+    'paceline_advised_refusals_total',
+    'Requests that would have been refused in mode act, by why.',
+    [{ name: 'reason', values: refusals }],
+  );
+  readonly policyDocuments = new Counter(
+    'paceline_policy_documents_total',
+    'Policy documents by what became of them: `accepted`, or why they were refused.',
+    [{ name: 'result', values: '`accepted`, or the code of the refusal (errors.md)' }],
   );
   readonly traps = new Counter(
     'paceline_kernel_traps_total',
@@ -103,6 +138,10 @@ export class CompanionMetrics {
       this.resends,
       this.unsplittable,
       this.passedWhy,
+      this.advisedBatches,
+      this.advisedItems,
+      this.advisedRefusals,
+      this.policyDocuments,
       this.traps,
       this.requestSeconds,
       this.queueSeconds,
@@ -157,6 +196,12 @@ export class CompanionMetrics {
   attainment(): number {
     const share = this.#attainment.share(performance.now());
     return Number.isNaN(share) ? 1 : share;
+  }
+
+  /** Share of the last minute's requests that met their objective, or null, and how many there were. */
+  attained(): { share: number | null; requests: number } {
+    const { hits, all } = this.#attainment.counts(performance.now());
+    return { share: all === 0 ? null : hits / all, requests: all };
   }
 
   render(accept: string | undefined): Promise<{ contentType: string; body: string }> {

@@ -176,6 +176,12 @@ export class SlidingShare {
 
   /** 0 to 1, or NaN when nothing happened for a minute. */
   share(nowMs: number): number {
+    const { hits, all } = this.counts(nowMs);
+    return hits / all;
+  }
+
+  /** Of the last minute. */
+  counts(nowMs: number): { hits: number; all: number } {
     const oldest = Math.floor(nowMs / 1000) - 60;
     let hits = 0;
     let all = 0;
@@ -184,6 +190,6 @@ export class SlidingShare {
       hits += this.#hits[i] as number;
       all += this.#all[i] as number;
     }
-    return hits / all;
+    return { hits, all };
   }
 }

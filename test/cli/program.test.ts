@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { createServer, type Server } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import * as assert from 'uvu/assert';
-import { companionOptionSpecs, environmentName } from '../../src/policy/companion-options.ts';
+import { companionOptionSpecs, variableOf } from '../../src/policy/companion-options.ts';
 import { suite } from '../support/suite.ts';
 
 const bundle = fileURLToPath(new URL('../../dist/paceline.mjs', import.meta.url));
@@ -96,9 +96,9 @@ suite('paceline', (test) => {
       assert.match(help, new RegExp(`^ {2}${command} .*\\S`, 'm'));
     }
     const companion = run(['companion', '--help']).out;
-    for (const { flag } of companionOptionSpecs) {
-      assert.ok(companion.includes(`--${flag} <`), flag);
-      assert.ok(companion.includes(environmentName(flag)), flag);
+    for (const spec of companionOptionSpecs) {
+      assert.ok(companion.includes(`--${spec.flag} <`), spec.flag);
+      assert.ok(companion.includes(variableOf(spec)), spec.flag);
     }
   });
 

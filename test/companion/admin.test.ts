@@ -39,7 +39,7 @@ suite('companion: admin port', (test) => {
     withRig({ slo: '150ms' }, async (rig) => {
       await rig.predict(1);
       const signals = (await rig.admin('/signals')).json as { schemaVersion: number; lanes: { target: string }[] };
-      assert.is(signals.schemaVersion, 1);
+      assert.is(signals.schemaVersion, 2);
       assert.is(signals.lanes[0]?.target, '/v1/models/m:predict');
       const config = (await rig.admin('/config')).json;
       assert.is(config.sloMs, 150);

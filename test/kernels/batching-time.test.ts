@@ -228,6 +228,41 @@ for (const flavour of ['simd', 'scalar', 'debug'] as const) {
       assert.equal(heard.batches.at(-1)?.tickets, [1]);
     });
 
+    test('takes a raised batch size up to what memory was made for, and keeps what it has learned', () => {
+      assert.throws(() => create(0, { maxBatchItems: 8, maxBatchItemsEver: 7 }));
+      assert.throws(() => create(0, { maxBatchItems: 8, maxBatchItemsEver: 1025 }));
+      const bounded = create(0);
+      bounded.set(0, Setting.MaxBatchItems, 9);
+      assert.throws(() => bounded.step(0, new Collector()));
+      const domain = create(0, { maxBatchItemsEver: 32, sloMs: 10_000, lateTimeoutMs: 50_000, maxWaiting: 64 });
+      const lane = domain.openLane(0);
+      const heard = new Collector();
+      let now = 0;
+      const send = (count: number, ms: number) => {
+        for (let i = 0; i < count; i++) domain.arrive(now, arrival(now * 100 + i, lane));
+        domain.step(now, heard);
+        for (; domain.signals.inFlight() > 0; domain.step(now, heard)) {
+          now += ms;
+          domain.complete(now, heard.batches.at(-1)?.batch as number, Outcome.Answered);
+        }
+      };
+      for (let i = 0; i < 12; i++) send(8, 28);
+      assert.is(heard.batches.at(-1)?.tickets.length, 8);
+      const known = domain.signals.expectedMs(lane, 8);
+      assert.is(domain.signals.expectedMs(lane, 16), known, 'nothing is said of more than a batch may hold');
+      domain.set(now, Setting.MaxBatchItems, 32);
+      domain.step(now, heard);
+      assert.is(domain.signals.expectedMs(lane, 8), known);
+      assert.ok(domain.signals.expectedMs(lane, 16) > known, 'the curve goes on');
+      for (let i = 0; i < 8; i++) send(40, 50);
+      const sizes = heard.batches.slice(-8).map(({ tickets }) => tickets.length);
+      assert.ok(Math.max(...sizes) === 32, `batches of ${sizes}`);
+      domain.set(now, Setting.MaxBatchItems, 4);
+      for (let i = 0; i < 8; i++) domain.arrive(now, arrival(1_000_000 + i, lane));
+      domain.step(now, heard);
+      assert.is(heard.batches.at(-1)?.tickets.length, 4);
+    });
+
     test('serves callers without a tenant and those of one in turns', () => {
       const domain = create(0, { maxWaiting: 64 });
       const lane = domain.openLane(0);

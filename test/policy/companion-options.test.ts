@@ -48,7 +48,12 @@ suite('companion options', (test) => {
       ['max-waiting', '1e3', /from 1 to 100000/],
       ['max-waiting-bytes', '1KB', /from 65536/],
       ['max-in-flight', '257', /from 1 to 256/],
-      ['mode', 'advise', /one of: act, off/],
+      ['mode', 'advice', /one of: act, advise, off/],
+      ['readiness-probe', 'tcp', /not JSON/],
+      ['queue-proxy', '1', /one of: true, false/],
+      ['policy-keys', 'abc', /Ed25519/],
+      ['variant-of', 'a/b', /not a model's name/],
+      ['model-name', 'a b', /not a model's name/],
       ['trust-headers', 'yes', /one of: true, false/],
       ['share-across-headers', 'a b', /not a header name/],
       ['readiness-path', 'v2/health', /begins with \//],
@@ -97,6 +102,8 @@ suite('companion options', (test) => {
   test('options that contradict each other are refused', () => {
     assert.throws(() => resolveCompanionOptions({ ...needed, 'late-timeout': '100ms' }, {}), /shorter than --slo/);
     assert.throws(() => resolveCompanionOptions({ ...needed, port: '80', 'admin-port': '80' }, {}), /the same/);
+    for (const flag of ['variant-of', 'model-name'])
+      assert.throws(() => resolveCompanionOptions({ ...needed, [flag]: 'm' }, {}), /go together/);
   });
 
   test('flags win over the environment, and both over the defaults', () => {

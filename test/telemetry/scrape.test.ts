@@ -16,7 +16,7 @@ suite('a scrape of a companion', (test) => {
       for (const open of [false, true]) {
         const page = await scrape(rig, open);
         const histograms = [...page].filter(([, { type }]) => type === 'histogram');
-        assert.is(histograms.length, 6);
+        assert.is(histograms.length, 7);
         for (const [name, { samples }] of histograms) assert.is(samples.get(`${name}_count`), 0, name);
       }
     }));

@@ -1,0 +1,247 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Reason, reasonLabel } from '../kernels/reasons.ts';
+import type { CompanionOptions } from '../policy/companion-options.ts';
+import type { createProtocols } from '../protocol/json-protocol.ts';
+import type { Measurement } from '../protocol/protocol.ts';
+import { recognise } from '../protocol/recognise.ts';
+import type { CompanionMetrics } from '../telemetry/companion-metrics.ts';
+import { type Log, RareWarnings } from '../telemetry/log.ts';
+import type { Advisor } from './advisor.ts';
+import { Arrivals } from './arrivals.ts';
+import { BatchCall, type CallContext } from './batch-call.ts';
+import { type BodyEnd, type ByteBudget, readBody } from './body.ts';
+import { codeOfReason, type ErrorCode, knownCode } from './errors.ts';
+import { Exchange, writeError } from './exchange.ts';
+import { headersKey } from './headers.ts';
+import { HintReader } from './hints.ts';
+import { LaneTable } from './lanes.ts';
+import type { PassThrough } from './pass-through.ts';
+import type { LivePolicy } from './policy-in-force.ts';
+import { ResendBudget } from './resend-budget.ts';
+import type { Dispatched, Scheduler } from './scheduler.ts';
+import type { Upstream } from './upstream.ts';
+import type { VariantName } from './variant-name.ts';
+
+/** Larger bodies pass through. */
+const batchedBodyMax = 4 * 1024 * 1024;
+const aloneMax = 1024;
+
+/** What the intake works with. */
+export interface IntakeParts {
+  readonly log: Log;
+  readonly metrics: CompanionMetrics;
+  readonly scheduler: Scheduler;
+  readonly upstream: Upstream;
+  readonly passThrough: PassThrough;
+  readonly budget: ByteBudget;
+  readonly createProtocols: typeof createProtocols;
+  readonly variant: VariantName | undefined;
+  /** What holds now. */
+  readonly policy: () => LivePolicy;
+  /** Decides about requests in `mode: advise`. */
+  readonly advisor: () => Advisor;
+}
+
+/**
+ * Takes requests in: recognises, reads and measures them, and hands each one to the scheduler, straight to the model or
+ * through untouched.
+ */
+export class Intake {
+  readonly arrivals = new Arrivals();
+  readonly #options: CompanionOptions;
+  readonly #parts: IntakeParts;
+  readonly #hints: HintReader;
+  readonly #call: CallContext;
+  readonly #sharedHeaders: ReadonlySet<string>;
+  #protocols: ReturnType<typeof createProtocols>;
+  #open = 0;
+  #alone = 0;
+
+  constructor(options: CompanionOptions, parts: IntakeParts) {
+    this.#options = options;
+    this.#parts = parts;
+    this.#protocols = parts.createProtocols();
+    this.#sharedHeaders = new Set(options.shareAcrossHeaders);
+    this.#hints = new HintReader(options.trustHeaders, parts.policy);
+    this.#call = {
+      upstream: parts.upstream,
+      metrics: parts.metrics,
+      warnings: new RareWarnings(parts.log),
+      scheduler: parts.scheduler,
+      budget: new ResendBudget(),
+      sharedHeaders: this.#sharedHeaders,
+      variant: parts.variant,
+      protocolFailed: (error) => this.#protocolFailed(error),
+    };
+  }
+
+  /** Requests that have no answer yet. */
+  get open(): number {
+    return this.#open + this.#parts.passThrough.active;
+  }
+
+  receive(request: IncomingMessage, response: ServerResponse, arrivedAt: number): void {
+    const { metrics, passThrough, variant } = this.#parts;
+    const ownTarget = variant?.ownTarget(request.url ?? '');
+    if (ownTarget !== undefined) request.url = ownTarget;
+    const name = recognise(request.method ?? '', request.url ?? '', request.headers);
+    const { mode } = this.#parts.policy();
+    if (name === null || mode === 'off') {
+      if (name !== null) this.arrivals.add(arrivedAt, 1);
+      return passThrough.forward(request, response, undefined, ownTarget ? variant?.restoring(ownTarget) : undefined);
+    }
+    if (mode === 'act' && this.#open >= 2 * this.#options.maxWaiting + batchedInFlightMax(this.#options)) {
+      metrics.requests.add(1, 'refused', 'queue-full');
+      metrics.objective(arrivedAt, false);
+      return writeError(response, 'PL_QUEUE_FULL');
+    }
+    const exchange = new Exchange(request, response, this.#protocols[name], arrivedAt);
+    exchange.renamed = ownTarget !== undefined;
+    this.#open++;
+    exchange.onEnd = (ended, left) => this.#ended(ended, left);
+    readBody(
+      request,
+      this.#parts.budget,
+      batchedBodyMax,
+      this.#options.bodyTimeoutMs,
+      (bytes) => {
+        exchange.heldBytes += bytes;
+      },
+      (end) => this.#hasBody(exchange, end),
+    );
+  }
+
+  /** A batch that the kernel sends. */
+  send(dispatched: Dispatched): void {
+    new BatchCall(this.#call, dispatched).start();
+  }
+
+  /** A request that the kernel does not serve. */
+  refuse(exchange: Exchange, reason: Reason): void {
+    if (!exchange.fail(codeOfReason(reason))) return;
+    this.#parts.metrics.requests.add(1, 'refused', reasonLabel(reason));
+    this.#parts.metrics.objective(performance.now(), false);
+  }
+
+  #hasBody(exchange: Exchange, end: BodyEnd): void {
+    if (exchange.ended) return;
+    const { mode, maxBatchSize } = this.#parts.policy();
+    if (end === 'too-large') return this.#pass(exchange, 'large-body');
+    if (end === 'no-room') {
+      this.#parts.metrics.objective(performance.now(), false);
+      return this.#fail(exchange, 'PL_BYTES_FULL');
+    }
+    if (end === 'timeout') return this.#fail(exchange, 'PL_BODY_TIMEOUT');
+    if (end === 'truncated') return this.#fail(exchange, 'PL_BODY_TRUNCATED');
+    exchange.body = end;
+    exchange.arrivedAt = performance.now();
+    if (mode === 'off') return this.#pass(exchange, 'off');
+    const measured = this.#measure(exchange);
+    if (!measured) return this.#pass(exchange, 'kernel-failed');
+    if (measured === 'pass-through') return this.#pass(exchange, 'unknown-fields');
+    if ('refused' in measured) {
+      if (mode === 'advise') return this.#pass(exchange, 'advise');
+      return this.#fail(exchange, knownCode(measured.code), measured.message);
+    }
+    exchange.measured = measured;
+    if (measured.items > maxBatchSize) return this.#pass(exchange, 'many-items');
+    const hints = this.#hints.read(exchange.request.headers, measured, exchange.arrivedAt);
+    if (typeof hints === 'string') {
+      if (mode === 'advise') return this.#pass(exchange, 'advise');
+      return this.#fail(exchange, 'PL_HINT_VALUE', hints);
+    }
+    exchange.softDeadline = hints.softDeadline;
+    exchange.hardDeadline = hints.hardDeadline;
+    exchange.band = hints.band;
+    exchange.tenant = hints.tenant;
+    const headers = headersKey(exchange.request.rawHeaders, this.#sharedHeaders);
+    const signature = exchange.renamed ? `${measured.signature}\u0002renamed` : measured.signature;
+    exchange.laneKey = LaneTable.keyOf(exchange.request.url ?? '', headers, signature);
+    if (mode === 'advise') return this.#advise(exchange);
+    this.arrivals.add(exchange.arrivedAt, measured.items);
+    if (!measured.uniform) this.#sendAlone(exchange, 'mixed-rows');
+    else if (!this.#parts.scheduler.submit(exchange)) this.#sendAlone(exchange, 'no-lane');
+  }
+
+  /** What a body holds; undefined if the kernel that reads it failed. */
+  #measure(exchange: Exchange): Measurement | undefined {
+    try {
+      return exchange.protocol.measure(exchange.body);
+    } catch (error) {
+      this.#protocolFailed(error);
+      return undefined;
+    }
+  }
+
+  /** Passes a request through, while a kernel says what it would have done with it. */
+  #advise(exchange: Exchange): void {
+    const { response, softDeadline } = exchange;
+    const ended = exchange.measured.uniform ? this.#parts.advisor().note(exchange) : undefined;
+    response.once('close', () => {
+      const now = performance.now();
+      ended?.();
+      if (response.writableFinished || now > softDeadline) {
+        this.#parts.metrics.objective(now, response.statusCode < 500 && now <= softDeadline);
+      }
+    });
+    this.#pass(exchange, 'advise');
+  }
+
+  /** Sends a request that may share a batch with no other one, beside the kernel's batches but within its deadline. */
+  #sendAlone(exchange: Exchange, why: string): void {
+    if (this.#alone >= aloneMax) return this.#fail(exchange, 'PL_PASS_FULL');
+    this.#parts.metrics.passedWhy.add(1, why);
+    this.#alone++;
+    exchange.sentAt = performance.now();
+    const finished = () => {
+      this.#alone--;
+    };
+    this.send({ exchanges: [exchange], lane: undefined, reason: Reason.None, predictedMs: 0, finished });
+  }
+
+  /** Serves a request by itself, as if there were no companion. */
+  #pass(exchange: Exchange, why: string): void {
+    const { metrics, budget, passThrough, variant } = this.#parts;
+    const { request, response, renamed } = exchange;
+    metrics.passedWhy.add(1, why);
+    this.arrivals.add(performance.now(), exchange.measured.items || 1);
+    const read = request.complete && exchange.body.length > 0 ? exchange.body : undefined;
+    const body = read && renamed ? variant?.ownBody(read) : read;
+    // What it holds of the budget stays held until somebody else has answered it.
+    const held = exchange.heldBytes;
+    exchange.heldBytes = 0;
+    response.once('close', () => budget.give(held));
+    exchange.handOver();
+    passThrough.forward(request, response, body, renamed ? variant?.restoring(request.url ?? '') : undefined);
+  }
+
+  #fail(exchange: Exchange, code: ErrorCode, message?: string): void {
+    if (exchange.fail(code, message)) this.#parts.metrics.requests.add(1, 'refused', code);
+  }
+
+  #ended(exchange: Exchange, left: boolean): void {
+    this.#open--;
+    this.#parts.budget.give(exchange.heldBytes);
+    exchange.heldBytes = 0;
+    this.#parts.scheduler.leave(exchange);
+    if (!left) return;
+    this.#parts.metrics.requests.add(1, 'left', 'none');
+    const now = performance.now();
+    if (exchange.softDeadline > 0 && now > exchange.softDeadline) this.#parts.metrics.objective(now, false);
+  }
+
+  /** The kernel that takes bodies apart and together failed: a new one takes its place. */
+  #protocolFailed(error: unknown): void {
+    this.#parts.metrics.traps.add(1);
+    this.#parts.log.error(
+      { code: 'PL_KERNEL_TRAP', detail: String(error) },
+      'reading or joining bodies failed; those requests go one by one, and the kernel was rebuilt',
+    );
+    this.#protocols = this.#parts.createProtocols();
+  }
+}
+
+/** Requests that can be at the model at once. */
+function batchedInFlightMax(options: CompanionOptions): number {
+  return options.maxInFlight * options.maxBatchSize;
+}
