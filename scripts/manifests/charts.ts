@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseAllDocuments, stringify } from 'yaml';
 import manifest from '../../package.json' with { type: 'json' };
@@ -42,7 +41,7 @@ export function charts(tools: KubernetesTools): Record<string, string> {
     for (const [path, text] of Object.entries(texts)) files[`manifests/charts/${chart}/${path}`] = text;
   };
   put('paceline-crds', crdChartTexts(manifest.version));
-  for (const crd of hasCrds() ? kustomized(tools, 'crds') : []) {
+  for (const crd of kustomized(tools, 'crds')) {
     // Removing the chart must not remove everybody's policies.
     const kept = withAnnotations(crd, { 'helm.sh/resource-policy': 'keep' });
     put('paceline-crds', { [`templates/${crd.metadata.name}.yaml`]: written + textOf(kept) });
@@ -118,7 +117,7 @@ const resourcesMark = '@@resources@@';
 function configurable(object: KubernetesObject): KubernetesObject {
   const copy = structuredClone(object) as unknown as Settable;
   if (object.kind === 'ConfigMap' && object.metadata.name === 'paceline-config') {
-    Object.assign(copy.data ?? {}, { PACELINE_IMAGE: '@@image@@', PACELINE_LOG_LEVEL: '@@logLevel@@' });
+    Object.assign(copy.data ?? {}, { PACELINE_LOG_LEVEL: '@@logLevel@@' });
   }
   if (object.kind === 'Deployment' || object.kind === 'Job') {
     const [container] = copy.spec?.template?.spec?.containers ?? [];
@@ -158,8 +157,4 @@ function mapStrings(value: unknown, change: (text: string) => string): unknown {
   if (Array.isArray(value)) return value.map((each) => mapStrings(each, change));
   if (value === null || typeof value !== 'object') return value;
   return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, mapStrings(each, change)]));
-}
-
-export function hasCrds(): boolean {
-  return existsSync(`${root}manifests/crds/kustomization.yaml`);
 }

@@ -2,7 +2,13 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import * as assert from 'uvu/assert';
 import { type KubernetesObject, keyOf, kustomized, objectsOf, overlays } from '../../scripts/manifests/charts.ts';
+import { admissionWebhooks } from '../../src/controller/admission/webhooks.ts';
+import { controllerOptionSpecs, resolveControllerOptions } from '../../src/controller/controller-options.ts';
+import type { PolicyKeys } from '../../src/controller/policy-keys.ts';
+import { systemClock } from '../../src/kube/clock.ts';
+import type { KubeApi } from '../../src/kube/kube-api.ts';
 import { readAnnotations } from '../../src/policy/annotations.ts';
+import { environmentName } from '../../src/policy/companion-options.ts';
 import { readInferencePolicy } from '../../src/policy/inference-policy.ts';
 import { readPriceList } from '../../src/policy/price-list.ts';
 import { suite } from '../support/suite.ts';
@@ -191,13 +197,40 @@ suite('kustomize manifests', (test) => {
     }
   });
 
-  check("companions run the controller's image", () => {
-    const [container] = get<{ spec: { template: { spec: PodSpec } } }>(base, 'Deployment/paceline-controller').spec
-      .template.spec.containers;
-    assert.is(
-      get<{ data: Record<string, string> }>(base, 'ConfigMap/paceline-config').data.PACELINE_IMAGE,
-      container?.image,
+  check('what the controller is told are options that it has', () => {
+    const { data } = get<{ data: Record<string, string> }>(base, 'ConfigMap/paceline-config');
+    const options = resolveControllerOptions({}, data);
+    assert.is(options.certificates, 'self');
+    const known = controllerOptionSpecs.map(({ flag }) => environmentName(flag));
+    assert.equal(
+      Object.keys(data).filter((name) => !known.includes(name)),
+      [],
     );
+    const external = get<{ data: Record<string, string> }>(
+      kustomized(needTools(), 'overlays/cert-manager'),
+      'ConfigMap/paceline-config',
+    );
+    assert.is(resolveControllerOptions({}, external.data).certificates, 'external');
+  });
+
+  check('ports, Service and paths are those that the controller serves', () => {
+    const options = resolveControllerOptions({}, {});
+    const [container] = get<{
+      spec: { template: { spec: { containers: { ports: { name: string; containerPort: number }[] }[] } } };
+    }>(base, 'Deployment/paceline-controller').spec.template.spec.containers;
+    assert.equal(
+      container?.ports.map(({ containerPort }) => containerPort),
+      [options.webhookPort, options.adminPort],
+    );
+    const served = admissionWebhooks(options, 'x', {} as KubeApi, {} as PolicyKeys, systemClock).map(
+      ({ path }) => path,
+    );
+    const asked = [...webhooks('MutatingWebhookConfiguration'), ...webhooks('ValidatingWebhookConfiguration')];
+    for (const { name, clientConfig } of asked) {
+      assert.is(clientConfig.service.name, options.webhookService);
+      assert.ok(served.includes(clientConfig.service.path), name);
+    }
+    assert.equal([...new Set(asked.map(({ clientConfig }) => clientConfig.service.path))].sort(), [...served].sort());
   });
 
   check('with cert-manager its Secret is not ours, and the authority is injected into both configurations', () => {
