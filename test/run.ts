@@ -49,6 +49,8 @@ async function runQueue(): Promise<void> {
     console.log(
       `${verdict} ${relative(projectRoot, join(testRoot, file))} (${result.passed} passed, ${result.seconds.toFixed(1)} s)`,
     );
+    // What a file could not try here, and why.
+    for (const line of result.output.split('\n')) if (line.startsWith('skip ')) console.log(line);
     if (result.failed > 0) console.log(result.output);
   }
 }

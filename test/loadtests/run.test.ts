@@ -27,7 +27,7 @@ function startBeside(...args: string[]): Promise<{ status: number | null; output
 }
 
 suite('npm run loadtest with k6', (test) => {
-  if (noK6 !== undefined) console.log(`skipped: ${noK6}`);
+  if (noK6 !== undefined) console.log(`skip test/loadtests/run.test.ts: ${noK6}`);
   const check = noK6 === undefined ? test : test.skip;
   const scratch = mkdtempSync(join(tmpdir(), 'paceline-load-test-'));
   const body = join(scratch, 'body.json');
