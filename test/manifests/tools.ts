@@ -2,7 +2,9 @@ import { type KubernetesTools, kubernetesTools } from '../../scripts/manifests/t
 
 /** The tools, or why they cannot be had: then what needs them is skipped, and never passed. */
 export const tools: KubernetesTools | undefined = await kubernetesTools().catch((error: unknown) => {
-  console.log(`skip test/manifests: kubectl and helm cannot be fetched (${error instanceof Error ? error.message : error})`);
+  console.log(
+    `skip test/manifests: kubectl and helm cannot be fetched (${error instanceof Error ? error.message : error})`,
+  );
   return undefined;
 });
 
