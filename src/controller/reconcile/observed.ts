@@ -22,6 +22,7 @@ export interface ObservedService {
   /** Requests that a pod takes at once; 0 is without bound. */
   readonly containerConcurrency: number;
   readonly canaryTrafficPercent: number | undefined;
+  readonly latestCreatedRevision: string | undefined;
   readonly latestReadyRevision: string | undefined;
   readonly latestRolledoutRevision: string | undefined;
   /** Oldest first. */
@@ -59,15 +60,13 @@ export interface ObservedDeployment {
   readonly resourceVersion: string;
   readonly replicas: number;
   readonly readyReplicas: number;
-  /** The text of our annotation on it, if it has one. */
-  readonly original: string | undefined;
 }
 
 export interface ObservedPod {
   readonly namespace: string;
   readonly name: string;
   readonly uid: string;
-  /** The Revision (Knative) or the pod-template hash (Standard) that it belongs to. */
+  /** The Revision (Knative) or ReplicaSet (Standard) that it belongs to. */
   readonly revision: string;
   /** From status.podIP, and from nowhere else. */
   readonly ip: string | undefined;

@@ -1,0 +1,228 @@
+import type { KubeObject } from '../../kube/objects.ts';
+import { podLabels, revisionOf, type ServiceName, serviceOf } from '../pod-identity.ts';
+import type { ObservedDeployment, ObservedPod, ObservedRevision, TargetName } from './observed.ts';
+
+// What the informers keep of each object. An object of the API is parsed here once: a field of another type than the
+// API's counts as absent.
+
+/** What is kept of an InferenceService or a plain Knative Service. */
+export interface Target {
+  readonly target: TargetName;
+  readonly uid: string;
+  readonly resourceVersion: string;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly deploymentMode: 'knative' | 'standard';
+  readonly autoscalerClass: string | undefined;
+  readonly minReplicas: number | undefined;
+  readonly maxReplicas: number | undefined;
+  readonly containerConcurrency: number | undefined;
+  readonly canaryTrafficPercent: number | undefined;
+  readonly latestCreatedRevision: string | undefined;
+  readonly latestReadyRevision: string | undefined;
+  readonly latestRolledoutRevision: string | undefined;
+  readonly traffic: readonly { readonly revision: string; readonly percent: number }[];
+  readonly ending: boolean;
+}
+
+const keptAnnotation = /^(paceline\.dev|serving\.kserve\.io|autoscaling\.knative\.dev)\//;
+const ksvcName = 'serving.kserve.io/inferenceservice';
+
+/** An InferenceService. */
+export function projectInferenceService(object: KubeObject): Target {
+  const annotations = kept(object.metadata.annotations, keptAnnotation);
+  const spec = record(record(object.spec).predictor);
+  const status = record(object.status);
+  const predictor = record(record(status.components).predictor);
+  const mode = text(status.deploymentMode) ?? annotations['serving.kserve.io/deploymentMode'] ?? 'Knative';
+  return {
+    ...identity(object, 'serving.kserve.io', 'InferenceService'),
+    annotations,
+    deploymentMode: mode === 'Standard' || mode === 'RawDeployment' ? 'standard' : 'knative',
+    autoscalerClass: annotations['serving.kserve.io/autoscalerClass'],
+    minReplicas: count(spec.minReplicas),
+    maxReplicas: count(spec.maxReplicas),
+    containerConcurrency: count(spec.containerConcurrency),
+    canaryTrafficPercent: count(spec.canaryTrafficPercent),
+    latestCreatedRevision: text(predictor.latestCreatedRevision),
+    latestReadyRevision: text(predictor.latestReadyRevision),
+    latestRolledoutRevision: text(predictor.latestRolledoutRevision),
+    traffic: trafficOf(predictor.traffic),
+  };
+}
+
+/** A plain Knative Service: one that no InferenceService owns. Its template's annotations are those that its pods get. */
+export function projectKnativeService(object: KubeObject): Target | undefined {
+  if (object.metadata.labels?.[ksvcName] !== undefined) return undefined;
+  const template = record(record(object.spec).template);
+  const own = record(record(template.metadata).annotations) as Record<string, string>;
+  const annotations = kept({ ...object.metadata.annotations, ...own }, keptAnnotation);
+  const status = record(object.status);
+  return {
+    ...identity(object, 'serving.knative.dev', 'Service'),
+    annotations,
+    deploymentMode: 'knative',
+    autoscalerClass: undefined,
+    minReplicas: count(Number(annotations['autoscaling.knative.dev/min-scale'] ?? 0)),
+    maxReplicas: count(Number(annotations['autoscaling.knative.dev/max-scale'] ?? 0)),
+    containerConcurrency: count(record(template.spec).containerConcurrency),
+    canaryTrafficPercent: undefined,
+    latestCreatedRevision: text(status.latestCreatedRevisionName),
+    latestReadyRevision: text(status.latestReadyRevisionName),
+    latestRolledoutRevision: text(status.latestReadyRevisionName),
+    traffic: trafficOf(status.traffic),
+  };
+}
+
+/** What is kept of a Revision; its PodAutoscaler is another object. */
+export interface ProjectedRevision extends Omit<ObservedRevision, 'podAutoscaler' | 'trafficPercent'> {
+  readonly service: string;
+}
+
+export function projectRevision(object: KubeObject): ProjectedRevision | undefined {
+  const service = serviceKey(object);
+  if (service === undefined) return undefined;
+  const { metadata } = object;
+  return {
+    service,
+    namespace: metadata.namespace ?? '',
+    name: metadata.name,
+    uid: metadata.uid ?? '',
+    resourceVersion: metadata.resourceVersion ?? '',
+    createdMs: timeMs(metadata.creationTimestamp) ?? 0,
+    ready: conditionOf(object, 'Ready')?.status === 'True',
+    reachable: metadata.labels?.['serving.knative.dev/routingState'] !== 'reserve',
+    annotations: kept(metadata.annotations, /^autoscaling\.knative\.dev\//),
+  };
+}
+
+/** What is kept of a PodAutoscaler: its name is its Revision's. */
+export interface ProjectedPodAutoscaler {
+  readonly service: string;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly desiredScale: number;
+  readonly actualScale: number;
+}
+
+export function projectPodAutoscaler(object: KubeObject): ProjectedPodAutoscaler | undefined {
+  const service = serviceKey(object);
+  if (service === undefined) return undefined;
+  const status = record(object.status);
+  return {
+    service,
+    annotations: kept(object.metadata.annotations, /^autoscaling\.knative\.dev\//),
+    desiredScale: count(status.desiredScale) ?? 0,
+    actualScale: count(status.actualScale) ?? 0,
+  };
+}
+
+/** What is kept of a predictor's Deployment in Standard mode. */
+export interface ProjectedDeployment extends ObservedDeployment {
+  readonly service: string;
+}
+
+export function projectDeployment(object: KubeObject): ProjectedDeployment | undefined {
+  const { metadata } = object;
+  // Knative's own Deployments are its autoscaler's business.
+  if (metadata.labels?.[podLabels.revision] !== undefined) return undefined;
+  const service = serviceKey(object);
+  if (service === undefined) return undefined;
+  return {
+    service,
+    namespace: metadata.namespace ?? '',
+    name: metadata.name,
+    uid: metadata.uid ?? '',
+    resourceVersion: metadata.resourceVersion ?? '',
+    replicas: count(record(object.spec).replicas) ?? 1,
+    readyReplicas: count(record(object.status).readyReplicas) ?? 0,
+  };
+}
+
+/** What is kept of a pod. */
+export interface ProjectedPod extends ObservedPod {
+  readonly service: string;
+}
+
+export function projectPod(object: KubeObject): ProjectedPod | undefined {
+  const { metadata } = object;
+  const service = serviceKey(object);
+  const revision = revisionOf(metadata);
+  if (service === undefined || revision === undefined) return undefined;
+  const spec = record(object.spec);
+  const status = record(object.status);
+  if (status.phase === 'Succeeded' || status.phase === 'Failed') return undefined;
+  const ready = conditionOf(object, 'Ready');
+  // A pod on the host's network has the node's address: whatever listens there is not only this pod's.
+  const ip = spec.hostNetwork === true ? undefined : text(status.podIP);
+  return {
+    service,
+    namespace: metadata.namespace ?? '',
+    name: metadata.name,
+    uid: metadata.uid ?? '',
+    revision,
+    ip,
+    node: text(spec.nodeName),
+    createdMs: timeMs(metadata.creationTimestamp) ?? 0,
+    readyMs: ready?.status === 'True' ? (timeMs(ready.since) ?? 0) : undefined,
+    ending: metadata.deletionTimestamp !== undefined,
+    companion: metadata.labels?.[podLabels.companion] === 'true',
+  };
+}
+
+/** The key of a service in queue, indexes and logs: `Kind/namespace/name`. */
+export function serviceKeyOf({ kind, namespace, name }: Omit<TargetName, 'group'>): string {
+  return `${kind}/${namespace}/${name}`;
+}
+
+/** The service that a key names. */
+export function targetOf(key: string): TargetName {
+  const [kind, namespace, name] = key.split('/') as [ServiceName['kind'], string, string];
+  return { group: kind === 'Service' ? 'serving.knative.dev' : 'serving.kserve.io', kind, namespace, name };
+}
+
+function serviceKey({ metadata }: KubeObject): string | undefined {
+  const service = serviceOf(metadata);
+  return service && serviceKeyOf({ ...service, namespace: metadata.namespace ?? '' });
+}
+
+function identity({ metadata }: KubeObject, group: TargetName['group'], kind: TargetName['kind']) {
+  const { name, namespace = '', uid = '', resourceVersion = '', deletionTimestamp } = metadata;
+  return { target: { group, kind, namespace, name }, uid, resourceVersion, ending: deletionTimestamp !== undefined };
+}
+
+function trafficOf(value: unknown): { revision: string; percent: number }[] {
+  if (!Array.isArray(value)) return [];
+  return value.flatMap((each) => {
+    const revision = text(record(each).revisionName);
+    return revision === undefined ? [] : [{ revision, percent: count(record(each).percent) ?? 0 }];
+  });
+}
+
+function conditionOf(object: KubeObject, type: string): { status: string; since: string | undefined } | undefined {
+  const { conditions } = record(object.status);
+  if (!Array.isArray(conditions)) return undefined;
+  const condition = conditions.map(record).find((each) => each.type === type);
+  return condition && { status: text(condition.status) ?? 'Unknown', since: text(condition.lastTransitionTime) };
+}
+
+function kept(annotations: Readonly<Record<string, string>> | undefined, which: RegExp): Record<string, string> {
+  const result: Record<string, string> = {};
+  for (const [key, value] of Object.entries(annotations ?? {})) if (which.test(key)) result[key] = value;
+  return result;
+}
+
+function record(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+}
+
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined;
+}
+
+function count(value: unknown): number | undefined {
+  return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value < 2 ** 31 ? value : undefined;
+}
+
+function timeMs(value: unknown): number | undefined {
+  const ms = typeof value === 'string' ? Date.parse(value) : Number.NaN;
+  return Number.isFinite(ms) ? ms : undefined;
+}
