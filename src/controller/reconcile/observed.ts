@@ -75,6 +75,8 @@ export interface ObservedPod {
   /** When it became Ready; undefined while it is not. */
   readonly readyMs: number | undefined;
   readonly ending: boolean;
+  /** Memory that its containers request, in GB: what some prices are by. */
+  readonly memoryGb: number;
   /** Whether it has the companion: label `paceline.dev/companion`. */
   readonly companion: boolean;
 }

@@ -164,6 +164,7 @@ export function projectPod(object: KubeObject): ProjectedPod | undefined {
     createdMs: timeMs(metadata.creationTimestamp) ?? 0,
     readyMs: ready?.status === 'True' ? (timeMs(ready.since) ?? 0) : undefined,
     ending: metadata.deletionTimestamp !== undefined,
+    memoryGb: memoryGbOf(spec.containers),
     companion: metadata.labels?.[podLabels.companion] === 'true',
   };
 }
@@ -208,6 +209,29 @@ function kept(annotations: Readonly<Record<string, string>> | undefined, which: 
   const result: Record<string, string> = {};
   for (const [key, value] of Object.entries(annotations ?? {})) if (which.test(key)) result[key] = value;
   return result;
+}
+
+const quantityUnits: Record<string, number> = {
+  '': 1,
+  k: 1e3,
+  M: 1e6,
+  G: 1e9,
+  T: 1e12,
+  Ki: 2 ** 10,
+  Mi: 2 ** 20,
+  Gi: 2 ** 30,
+  Ti: 2 ** 40,
+};
+
+/** The sum of the containers' memory requests, in GB. */
+function memoryGbOf(containers: unknown): number {
+  if (!Array.isArray(containers)) return 0;
+  const bytes = containers.map((container) => {
+    const quantity = record(record(record(container).resources).requests).memory;
+    const match = /^(\d+(?:\.\d+)?)([kMGT]|[KMGT]i)?$/.exec(typeof quantity === 'string' ? quantity : '');
+    return match ? Number(match[1]) * (quantityUnits[match[2] ?? ''] as number) : 0;
+  });
+  return bytes.reduce((sum, each) => sum + each, 0) / 1e9;
 }
 
 function record(value: unknown): Record<string, unknown> {

@@ -1,0 +1,73 @@
+import type { DemandState } from '../../planner/service-problem.ts';
+
+const secondsKept = 60;
+const minutesKept = 1440;
+const podsMax = 4096;
+
+/**
+ * The arrivals of one service over all of its pods, by second and by minute. Each pod tells its last minute again and
+ * again: every second of it counts once. What a pod counted stays when the pod is gone.
+ */
+export class Demand {
+  /** A ring by absolute second. */
+  readonly #seconds = new Float32Array(secondsKept);
+  /** The newest second in the ring. */
+  #newest = -1;
+  /** By pod: the last second that was counted, and its rate of late. */
+  readonly #pods = new Map<string, { last: number; rate: number }>();
+  #minutes: number[] = [];
+  #minuteItems = 0;
+
+  /**
+   * Takes in what a pod said.
+   *
+   * @param arrivals items in each of the last whole seconds, oldest first
+   * @param atMs when it was heard, on the monotonic clock
+   */
+  take(pod: string, arrivals: readonly number[], atMs: number): void {
+    const end = Math.floor(atMs / 1000) - 1;
+    this.#advance(end);
+    const known = this.#pods.get(pod);
+    const first = end - arrivals.length + 1;
+    for (let second = Math.max(first, (known?.last ?? first - 1) + 1); second <= end; second++) {
+      if (second <= this.#newest - secondsKept) continue;
+      this.#seconds[second % secondsKept]! += arrivals[second - first] as number;
+      this.#minuteItems += arrivals[second - first] as number;
+    }
+    const recent = arrivals.slice(-10);
+    const rate = recent.length === 0 ? 0 : recent.reduce((sum, items) => sum + items, 0) / recent.length;
+    if (!known && this.#pods.size >= podsMax) return;
+    this.#pods.set(pod, { last: Math.max(end, known?.last ?? end), rate });
+  }
+
+  forget(pod: string): void {
+    this.#pods.delete(pod);
+  }
+
+  /** The history up to now. Seconds that a pod has not told yet count with its rate of late. */
+  state(nowMs: number, ageMs: number | undefined): DemandState {
+    const end = Math.floor(nowMs / 1000) - 1;
+    this.#advance(end);
+    const perSecond = Array.from({ length: secondsKept }, (_, i) => {
+      const second = end - secondsKept + 1 + i;
+      let items = second < 0 ? 0 : (this.#seconds[second % secondsKept] as number);
+      for (const { last, rate } of this.#pods.values()) if (second > last) items += rate;
+      return items;
+    });
+    return { perSecond, perMinute: [...this.#minutes], ...(ageMs === undefined ? {} : { ageMs }) };
+  }
+
+  #advance(to: number): void {
+    if (this.#newest < 0) this.#newest = to;
+    // A gap of more than the ring clears it once, however long it was; the minutes of it were idle.
+    for (let second = this.#newest + 1; second <= to; second++) {
+      this.#seconds[((second % secondsKept) + secondsKept) % secondsKept] = 0;
+      if (second % 60 === 0) {
+        this.#minutes.push(this.#minuteItems);
+        this.#minuteItems = 0;
+        if (this.#minutes.length > minutesKept) this.#minutes.shift();
+      }
+    }
+    this.#newest = Math.max(this.#newest, to);
+  }
+}

@@ -1,0 +1,129 @@
+import type { ColdStart, DemandState, RevisionState, ServiceProblem } from '../../planner/service-problem.ts';
+import type { ServicePlan } from '../../planner/service-plan.ts';
+import { costPerHour, type Price } from '../../policy/price-list.ts';
+import type { ServicePolicy } from '../../policy/service-policy.ts';
+import type { LatencySample } from '../signals/parse-signals.ts';
+import type { PodReport } from '../signals/signal-poller.ts';
+import type { ObservedPod, ObservedService } from './observed.ts';
+
+/** A pod with what its companion said, if that is fresh. */
+export interface HeardFrom {
+  readonly pod: ObservedPod;
+  readonly report: PodReport | undefined;
+}
+
+export interface ProblemInput {
+  readonly nowMs: number;
+  readonly observed: ObservedService;
+  readonly policy: ServicePolicy;
+  readonly heard: readonly HeardFrom[];
+  readonly demand: DemandState;
+  readonly coldStart: ColdStart;
+  readonly priceOf: (pod: ObservedPod) => Price | undefined;
+  readonly previous: ServicePlan | undefined;
+  /** The last curve of each revision: what is not running has still been measured. */
+  readonly curves: ReadonlyMap<string, readonly LatencySample[]>;
+}
+
+/** Knative's own defaults (config-autoscaler). */
+const knativeDefaults = { windowMs: 60_000, utilization: 0.7, targetBurstCapacity: 211 };
+
+/** Puts together what one plan depends on. Undefined where nothing runs and nothing ever did. Pure. */
+export function problemOf(input: ProblemInput): ServiceProblem | undefined {
+  const { nowMs, observed, policy, demand, coldStart, previous } = input;
+  const names = plannedRevisions(observed);
+  if (names.length === 0) return undefined;
+  const currency = policy.replicaCost ? policy.replicaCost.currency : currencyOf(input);
+  return {
+    now: nowMs,
+    policy,
+    revisions: names.map(({ name, share }) => revisionState(input, name, share)),
+    demand,
+    prices: currency === undefined ? {} : { currency },
+    bounds: {
+      minReplicas: observed.minReplicas,
+      maxReplicas: observed.maxReplicas,
+      containerConcurrency: observed.containerConcurrency,
+    },
+    coldStart,
+    previous,
+    autoscaler: autoscalerState(observed),
+  };
+}
+
+/** Those that have traffic; where the API does not say yet, the newest Ready one. */
+export function plannedRevisions(observed: ObservedService): { name: string; share: number }[] {
+  if (observed.deploymentMode === 'standard') {
+    // One Deployment; while it rolls, its newest ReplicaSet is the one that stays.
+    const [newest] = [...observed.pods].sort((one, other) => other.createdMs - one.createdMs);
+    if (newest) return [{ name: newest.revision, share: 1 }];
+    return observed.deployment ? [{ name: observed.deployment.name, share: 1 }] : [];
+  }
+  const routed = observed.revisions.filter(({ trafficPercent }) => trafficPercent > 0);
+  const total = routed.reduce((sum, { trafficPercent }) => sum + trafficPercent, 0);
+  if (total > 0) return routed.map(({ name, trafficPercent }) => ({ name, share: trafficPercent / total }));
+  const fallback = observed.revisions.find(({ name }) => name === observed.latestReadyRevision);
+  const newest = fallback ?? observed.revisions.filter(({ reachable }) => reachable).at(-1);
+  return newest ? [{ name: newest.name, share: 1 }] : [];
+}
+
+function revisionState(input: ProblemInput, name: string, share: number): RevisionState {
+  const { policy, heard, curves } = input;
+  const pods = heard.filter(({ pod }) => pod.revision === name && !pod.ending);
+  const reports = pods.flatMap(({ report }) => (report ? [report.signals] : []));
+  const sum = (of: (signals: (typeof reports)[number]) => number) => reports.reduce((total, each) => total + of(each), 0);
+  const requests = sum((each) => (each.attainment === undefined ? 0 : each.requests));
+  const met = sum((each) => (each.attainment === undefined ? 0 : each.attainment * each.requests));
+  const readyReplicas = pods.filter(({ pod }) => pod.readyMs !== undefined).length;
+  const price = priceOf(input, pods.map(({ pod }) => pod));
+  return {
+    name,
+    latencyMs: curves.get(name) ?? [],
+    parallel: Math.max(1, Math.round(sum((each) => each.inFlightLimit) / Math.max(1, reports.length))),
+    capacityPerReplica: reports.reduce((most, { capacity }) => Math.max(most, capacity), 0),
+    arrivalRate: sum(({ arrivalRate }) => arrivalRate),
+    attainment: requests > 0 ? met / requests : Number.NaN,
+    waiting: sum(({ waiting, upstreamWaiting }) => waiting + (upstreamWaiting ?? 0)),
+    readyReplicas,
+    pendingReplicas: pods.length - readyReplicas,
+    ...(price === undefined ? {} : { price }),
+    ...(policy.accuracy === undefined ? {} : { accuracy: policy.accuracy }),
+    trafficShare: share,
+  };
+}
+
+/** Mean price of the pods' nodes: without pods that of any node of the list is not known, and none is guessed. */
+function priceOf({ policy, priceOf: ofPod, heard }: ProblemInput, pods: readonly ObservedPod[]): number | undefined {
+  if (policy.replicaCost) return policy.replicaCost.perHour;
+  const rate = new Map(heard.map(({ pod, report }) => [pod.uid, report?.signals.arrivalRate ?? 0]));
+  const priced = pods.flatMap((pod) => {
+    const price = ofPod(pod);
+    return price ? [costPerHour(price, { memoryGb: pod.memoryGb, requestRate: rate.get(pod.uid) ?? 0 })] : [];
+  });
+  return priced.length === 0 ? undefined : priced.reduce((sum, each) => sum + each, 0) / priced.length;
+}
+
+function currencyOf({ heard, priceOf: ofPod }: ProblemInput): string | undefined {
+  for (const { pod } of heard) {
+    const price = ofPod(pod);
+    if (price) return price.currency;
+  }
+  return undefined;
+}
+
+function autoscalerState({ autoscaler, revisions }: ObservedService): ServiceProblem['autoscaler'] {
+  const annotations = revisions.at(-1)?.annotations ?? {};
+  const read = (name: string, otherwise: number) => {
+    const value = Number(annotations[`autoscaling.knative.dev/${name}`]);
+    return annotations[`autoscaling.knative.dev/${name}`] !== undefined && Number.isFinite(value) ? value : otherwise;
+  };
+  const window = /^(\d+(?:\.\d+)?)(s|m|h)$/.exec(annotations['autoscaling.knative.dev/window'] ?? '');
+  const unitMs = { s: 1000, m: 60_000, h: 3_600_000 }[(window?.[2] ?? 's') as 's' | 'm' | 'h'];
+  const percent = read('target-utilization-percentage', knativeDefaults.utilization * 100);
+  return {
+    kind: autoscaler === 'class' ? 'external' : autoscaler,
+    stableWindowMs: window ? Number(window[1]) * unitMs : knativeDefaults.windowMs,
+    targetUtilization: percent > 0 && percent <= 100 ? percent / 100 : knativeDefaults.utilization,
+    tbc: read('target-burst-capacity', knativeDefaults.targetBurstCapacity),
+  };
+}

@@ -1,0 +1,46 @@
+import type { ServicePlan } from '../../planner/service-plan.ts';
+import type { InferencePolicyStatus } from '../../policy/inference-policy.ts';
+import type { ServicePolicy } from '../../policy/service-policy.ts';
+import type { ActuationContext } from '../actuators/actuator.ts';
+import type { CompanionSignals } from '../signals/parse-signals.ts';
+import type { ObservedService } from './observed.ts';
+
+/** A pod with what its companion said last, where that is fresh. */
+export interface HeardPod {
+  readonly name: string;
+  readonly uid: string;
+  readonly revision: string;
+  readonly ready: boolean;
+  readonly signals: CompanionSignals | undefined;
+}
+
+/** What a rollout sees in one pass over its service. */
+export interface RolloutInput {
+  readonly observed: ObservedService;
+  readonly policy: ServicePolicy;
+  readonly plan: ServicePlan | undefined;
+  readonly pods: readonly HeardPod[];
+  /** Price of one replica an hour, by revision. */
+  readonly prices: ReadonlyMap<string, number>;
+  /** What was stored last. */
+  readonly status: InferencePolicyStatus['rollout'];
+  /** Stores before anything is written. @throws {KubeError} where it could not: then nothing may be written. */
+  readonly store: (status: NonNullable<InferencePolicyStatus['rollout']>) => Promise<void>;
+  readonly context: ActuationContext;
+}
+
+/** What a rollout asks of the rest of the pass. */
+export interface RolloutOutcome {
+  /** Replicas that revisions keep at least, whatever their own traffic asks for. */
+  readonly floors: readonly { readonly revision: string; readonly minReplicas: number; readonly why: string }[];
+  /** When to look again at the latest. */
+  readonly pollMs?: number | undefined;
+  /** What changed, one sentence each: becomes events and log lines with this reason. */
+  readonly changes?: readonly { readonly reason: string; readonly message: string }[];
+}
+
+/** The part of a pass that walks canaries. It acts only in mode `act`; `giveBack` restores what it owned. */
+export interface RolloutStep {
+  look(input: RolloutInput): Promise<RolloutOutcome>;
+  giveBack(input: Omit<RolloutInput, 'policy' | 'plan' | 'prices'>): Promise<void>;
+}

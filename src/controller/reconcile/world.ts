@@ -1,0 +1,222 @@
+import { Informer, type InformerOptions, type InformerTools } from '../../kube/informer.ts';
+import { type KubeObject, keyOf, kinds } from '../../kube/objects.ts';
+import { type InferencePolicy, readInferencePolicy } from '../../policy/inference-policy.ts';
+import { choosePriceList, type PriceList, readPriceList } from '../../policy/price-list.ts';
+import type { ObservedPod, ObservedRevision, ObservedService, TargetName } from './observed.ts';
+import {
+  type ProjectedDeployment,
+  type ProjectedPod,
+  type ProjectedPodAutoscaler,
+  type ProjectedRevision,
+  projectDeployment,
+  projectInferenceService,
+  projectKnativeService,
+  projectPod,
+  projectPodAutoscaler,
+  projectRevision,
+  serviceKeyOf,
+  type Target,
+} from './projections.ts';
+
+/** An InferencePolicy as it is stored: what does not fit the schema is kept out, with what is wrong. */
+export interface StoredPolicy {
+  readonly name: string;
+  readonly namespace: string;
+  readonly service: string;
+  readonly value: InferencePolicy;
+  readonly generation: number;
+  readonly holding: string | undefined;
+}
+
+export interface WorldOptions extends InformerTools {
+  /** Which kinds the cluster has: without Knative or KServe their kinds are not watched. */
+  readonly knative: boolean;
+  readonly kserve: boolean;
+  /** Called with the key of a service of which something changed. */
+  readonly onService: (service: string) => void;
+  readonly onPod: (pod: ProjectedPod | undefined, before: ProjectedPod | undefined) => void;
+  /** Called when prices changed. */
+  readonly onPrices: () => void;
+}
+
+interface ProjectedNode {
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** All that the controller reads of the cluster, kept up to date, and put together by service. */
+export class World {
+  readonly #informers: Informer<unknown>[] = [];
+  readonly #inferenceServices: Informer<Target> | undefined;
+  readonly #knativeServices: Informer<Target> | undefined;
+  readonly #revisions: Informer<ProjectedRevision> | undefined;
+  readonly #podAutoscalers: Informer<ProjectedPodAutoscaler> | undefined;
+  readonly #deployments: Informer<ProjectedDeployment> | undefined;
+  readonly #pods: Informer<ProjectedPod>[] = [];
+  readonly #nodes: Informer<ProjectedNode>;
+  readonly #policies: Informer<StoredPolicy>;
+  readonly #priceLists: Informer<PriceList>;
+
+  constructor(options: WorldOptions) {
+    const { knative, kserve, onService, onPod, onPrices } = options;
+    const watch = <T>(informer: InformerOptions<T>): Informer<T> => {
+      const made = new Informer(informer, options);
+      this.#informers.push(made as Informer<unknown>);
+      return made;
+    };
+    const byService = <T extends { readonly service: string }>(informer: InformerOptions<T>): Informer<T> => {
+      const made = watch({ ...informer, indexes: { service: (value: T) => [value.service] } });
+      made.onChange((_, now, before) => {
+        if (now) onService(now.service);
+        if (before && before.service !== now?.service) onService(before.service);
+      });
+      return made;
+    };
+    const targets = (informer: InformerOptions<Target>): Informer<Target> => {
+      const made = watch(informer);
+      made.onChange((_, now, before) => onService(serviceKeyOf((now ?? before)!.target)));
+      return made;
+    };
+    if (kserve) {
+      this.#inferenceServices = targets({ kind: kinds.inferenceService, project: projectInferenceService });
+      const selection = { labelSelector: 'serving.kserve.io/inferenceservice' };
+      this.#deployments = byService({ kind: kinds.deployment, selection, project: projectDeployment });
+    }
+    if (knative) {
+      this.#knativeServices = targets({ kind: kinds.knativeService, project: projectKnativeService });
+      this.#revisions = byService({ kind: kinds.revision, project: projectRevision });
+      this.#podAutoscalers = byService({ kind: kinds.podAutoscaler, project: projectPodAutoscaler });
+    }
+    for (const labelSelector of podSelectors(knative, kserve)) {
+      const pods = byService({ kind: kinds.pod, selection: { labelSelector }, project: projectPod });
+      pods.onChange((_, now, before) => onPod(now, before));
+      this.#pods.push(pods);
+    }
+    this.#nodes = watch({ kind: kinds.node, project: ({ metadata }) => ({ labels: metadata.labels ?? {} }) });
+    this.#policies = byService({ kind: kinds.inferencePolicy, project: projectPolicy });
+    this.#priceLists = watch({ kind: kinds.priceList, project: (object) => readPriceList(withoutManagedFields(object)).value });
+    this.#priceLists.onChange(onPrices);
+  }
+
+  start(): void {
+    for (const informer of this.#informers) informer.start();
+  }
+
+  async whenSynced(): Promise<void> {
+    await Promise.all(this.#informers.map((informer) => informer.whenSynced()));
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#informers.map((informer) => informer.stop()));
+  }
+
+  /** Kinds whose first list is not complete yet. */
+  get unsynced(): string[] {
+    return this.#informers.filter(({ synced }) => !synced).map(({ kind }) => kind.plural);
+  }
+
+  /** Keys of all services, with or without a policy. */
+  *services(): IterableIterator<string> {
+    for (const informer of [this.#inferenceServices, this.#knativeServices]) {
+      for (const { target } of informer?.values() ?? []) yield serviceKeyOf(target);
+    }
+  }
+
+  target({ kind, namespace, name }: TargetName): Target | undefined {
+    const informer = kind === 'Service' ? this.#knativeServices : this.#inferenceServices;
+    return informer?.get(keyOf({ namespace, name }));
+  }
+
+  policies(service: string): StoredPolicy[] {
+    return this.#policies.by('service', service);
+  }
+
+  pods(service: string): ProjectedPod[] {
+    return this.#pods.flatMap((pods) => pods.by('service', service));
+  }
+
+  priceList(): PriceList | undefined {
+    return choosePriceList([...this.#priceLists.values()]);
+  }
+
+  nodeLabels(node: string | undefined): Readonly<Record<string, string>> {
+    return (node === undefined ? undefined : this.#nodes.get(node)?.labels) ?? {};
+  }
+
+  /** Everything about one service. */
+  observe(target: Target): ObservedService {
+    const service = serviceKeyOf(target.target);
+    const revisions = (this.#revisions?.by('service', service) ?? []).sort(older).map((revision): ObservedRevision => {
+      const key = keyOf(revision);
+      return {
+        ...revision,
+        trafficPercent: trafficOf(target, revision.name),
+        podAutoscaler: this.#podAutoscalers?.get(key),
+      };
+    });
+    const [deployment] = this.#deployments?.by('service', service) ?? [];
+    const { annotations } = target;
+    return {
+      target: target.target,
+      uid: target.uid,
+      resourceVersion: target.resourceVersion,
+      annotations,
+      deploymentMode: target.deploymentMode,
+      autoscaler: autoscalerOf(target),
+      // KServe's default is one replica, Knative's none.
+      minReplicas: target.minReplicas ?? (target.target.kind === 'Service' ? 0 : 1),
+      maxReplicas: target.maxReplicas ?? 0,
+      containerConcurrency: target.containerConcurrency ?? 0,
+      canaryTrafficPercent: target.canaryTrafficPercent,
+      latestCreatedRevision: target.latestCreatedRevision,
+      latestReadyRevision: target.latestReadyRevision,
+      latestRolledoutRevision: target.latestRolledoutRevision,
+      revisions,
+      deployment,
+      pods: this.pods(service).map((pod): ObservedPod => pod),
+    };
+  }
+}
+
+/** The class of PodAutoscalers that we carry out ourselves. */
+export const ownAutoscalerClass = 'autoscaler.paceline.dev';
+
+function autoscalerOf({ deploymentMode, annotations, autoscalerClass }: Target): ObservedService['autoscaler'] {
+  if (deploymentMode === 'standard') {
+    const known = (['hpa', 'keda', 'external', 'none'] as const).find((each) => each === (autoscalerClass ?? 'hpa'));
+    return known ?? 'hpa';
+  }
+  const knativeClass = annotations['autoscaling.knative.dev/class'];
+  if (knativeClass === ownAutoscalerClass) return 'class';
+  return knativeClass === undefined || knativeClass === 'kpa.autoscaling.knative.dev' ? 'knative' : 'hpa';
+}
+
+function trafficOf({ traffic }: Target, revision: string): number {
+  return traffic.filter((each) => each.revision === revision).reduce((sum, { percent }) => sum + percent, 0);
+}
+
+function older(one: ProjectedRevision, other: ProjectedRevision): number {
+  return one.createdMs - other.createdMs || (one.name < other.name ? -1 : 1);
+}
+
+/** Knative labels every pod with its Revision; in Standard mode there is only KServe's label. One selector cannot say "or". */
+function podSelectors(knative: boolean, kserve: boolean): string[] {
+  return [
+    ...(knative ? ['serving.knative.dev/revision'] : []),
+    ...(kserve ? ['serving.kserve.io/inferenceservice,!serving.knative.dev/revision'] : []),
+  ];
+}
+
+function projectPolicy(object: KubeObject): StoredPolicy | undefined {
+  const { value } = readInferencePolicy(withoutManagedFields(object));
+  const { name, namespace = '', generation = 0, annotations } = object.metadata;
+  if (!value) return undefined;
+  const { kind, name: target } = value.spec.targetRef;
+  const service = serviceKeyOf({ kind, namespace, name: target });
+  return { name, namespace, service, value, generation, holding: annotations?.['paceline.dev/original'] };
+}
+
+/** Who wrote which field is longer than the rest of an object, and of no use here. */
+function withoutManagedFields(object: KubeObject): KubeObject {
+  const { managedFields: _, ...metadata } = object.metadata;
+  return { ...object, metadata };
+}
