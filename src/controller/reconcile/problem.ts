@@ -1,5 +1,5 @@
-import type { ColdStart, DemandState, RevisionState, ServiceProblem } from '../../planner/service-problem.ts';
 import type { ServicePlan } from '../../planner/service-plan.ts';
+import type { ColdStart, DemandState, RevisionState, ServiceProblem } from '../../planner/service-problem.ts';
 import { costPerHour, type Price } from '../../policy/price-list.ts';
 import type { ServicePolicy } from '../../policy/service-policy.ts';
 import type { LatencySample } from '../signals/parse-signals.ts';
@@ -71,11 +71,15 @@ function revisionState(input: ProblemInput, name: string, share: number): Revisi
   const { policy, heard, curves } = input;
   const pods = heard.filter(({ pod }) => pod.revision === name && !pod.ending);
   const reports = pods.flatMap(({ report }) => (report ? [report.signals] : []));
-  const sum = (of: (signals: (typeof reports)[number]) => number) => reports.reduce((total, each) => total + of(each), 0);
+  const sum = (of: (signals: (typeof reports)[number]) => number) =>
+    reports.reduce((total, each) => total + of(each), 0);
   const requests = sum((each) => (each.attainment === undefined ? 0 : each.requests));
   const met = sum((each) => (each.attainment === undefined ? 0 : each.attainment * each.requests));
   const readyReplicas = pods.filter(({ pod }) => pod.readyMs !== undefined).length;
-  const price = priceOf(input, pods.map(({ pod }) => pod));
+  const price = priceOf(
+    input,
+    pods.map(({ pod }) => pod),
+  );
   return {
     name,
     latencyMs: curves.get(name) ?? [],

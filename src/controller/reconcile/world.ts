@@ -93,7 +93,10 @@ export class World {
     }
     this.#nodes = watch({ kind: kinds.node, project: ({ metadata }) => ({ labels: metadata.labels ?? {} }) });
     this.#policies = byService({ kind: kinds.inferencePolicy, project: projectPolicy });
-    this.#priceLists = watch({ kind: kinds.priceList, project: (object) => readPriceList(withoutManagedFields(object)).value });
+    this.#priceLists = watch({
+      kind: kinds.priceList,
+      project: (object) => readPriceList(withoutManagedFields(object)).value,
+    });
     this.#priceLists.onChange(onPrices);
   }
 
