@@ -124,8 +124,11 @@ export class Controller {
   #context() {
     const { api, log, clock } = this.#parts;
     const { namespace, identity } = this.#options;
-    const leaseTransitions = this.#election.transitions;
-    return { api, log, clock, metrics: this.#registry, policyKeys: this.#keys, namespace, identity, leaseTransitions };
+    const election = this.#election;
+    const leaseTransitions = election.transitions;
+    const leads = () => election.leads && election.transitions === leaseTransitions;
+    const [metrics, policyKeys] = [this.#registry, this.#keys];
+    return { api, log, clock, metrics, policyKeys, namespace, identity, leaseTransitions, leads };
   }
 
   async #keepKeys(): Promise<void> {

@@ -18,6 +18,8 @@ export interface PartContext {
   readonly identity: string;
   /** How often the lease has changed hands until this replica got it: the first part of a document's sequence. */
   readonly leaseTransitions: number;
+  /** Whether this replica leads at this moment: asked before every write, because a stop may come late. */
+  readonly leads: () => boolean;
 }
 
 /**

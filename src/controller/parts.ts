@@ -1,6 +1,8 @@
 import type { LeaderPart } from './part.ts';
+import { ReconcilePart } from './reconcile/part.ts';
+import { noRollout } from './reconcile/rollout-step.ts';
 
 /** Everything that the leader runs, in the order in which it is started. */
 export function leaderParts(): LeaderPart[] {
-  return [];
+  return [new ReconcilePart({ rollout: noRollout })];
 }

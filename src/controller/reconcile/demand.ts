@@ -15,7 +15,9 @@ export class Demand {
   #newest = -1;
   /** By pod: the last second that was counted, and its rate of late. */
   readonly #pods = new Map<string, { last: number; rate: number }>();
-  #minutes: number[] = [];
+  /** A ring too, once it is full; it begins small, because most services are young or idle. */
+  #minutes = new Float32Array(16);
+  #minutesCount = 0;
   #minuteItems = 0;
 
   /**
@@ -54,20 +56,36 @@ export class Demand {
       for (const { last, rate } of this.#pods.values()) if (second > last) items += rate;
       return items;
     });
-    return { perSecond, perMinute: [...this.#minutes], ...(ageMs === undefined ? {} : { ageMs }) };
+    return { perSecond, perMinute: this.#perMinute(), ...(ageMs === undefined ? {} : { ageMs }) };
   }
 
   #advance(to: number): void {
     if (this.#newest < 0) this.#newest = to;
-    // A gap of more than the ring clears it once, however long it was; the minutes of it were idle.
-    for (let second = this.#newest + 1; second <= to; second++) {
+    // After a gap of more than a day nothing before it is left.
+    for (let second = Math.max(this.#newest + 1, to - 60 * minutesKept); second <= to; second++) {
       this.#seconds[((second % secondsKept) + secondsKept) % secondsKept] = 0;
       if (second % 60 === 0) {
-        this.#minutes.push(this.#minuteItems);
-        this.#minuteItems = 0;
-        if (this.#minutes.length > minutesKept) this.#minutes.shift();
+        this.#endMinute();
       }
     }
     this.#newest = Math.max(this.#newest, to);
+  }
+
+  #endMinute(): void {
+    if (this.#minutesCount === this.#minutes.length && this.#minutes.length < minutesKept) {
+      const larger = new Float32Array(Math.min(minutesKept, this.#minutes.length * 2));
+      larger.set(this.#minutes);
+      this.#minutes = larger;
+    }
+    this.#minutes[this.#minutesCount % this.#minutes.length] = this.#minuteItems;
+    this.#minutesCount++;
+    this.#minuteItems = 0;
+  }
+
+  #perMinute(): number[] {
+    const { length } = this.#minutes;
+    if (this.#minutesCount <= length) return [...this.#minutes.subarray(0, this.#minutesCount)];
+    const oldest = this.#minutesCount % length;
+    return [...this.#minutes.subarray(oldest), ...this.#minutes.subarray(0, oldest)];
   }
 }

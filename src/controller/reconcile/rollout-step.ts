@@ -44,3 +44,9 @@ export interface RolloutStep {
   look(input: RolloutInput): Promise<RolloutOutcome>;
   giveBack(input: Omit<RolloutInput, 'policy' | 'plan' | 'prices'>): Promise<void>;
 }
+
+/** Walks nothing and keeps nothing. */
+export const noRollout: RolloutStep = {
+  look: async () => ({ floors: [] }),
+  giveBack: async () => {},
+};

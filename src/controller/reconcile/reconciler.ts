@@ -1,0 +1,315 @@
+import { planReasonName } from '../../kernels/plan-reasons.ts';
+import { type Chance, type Clock, jittered } from '../../kube/clock.ts';
+import type { EventRecorder, EventSubject } from '../../kube/event-recorder.ts';
+import type { KubeApi } from '../../kube/kube-api.ts';
+import { kinds } from '../../kube/objects.ts';
+import type { Again } from '../../kube/work-queue.ts';
+import type { ServicePlan } from '../../planner/service-plan.ts';
+import type { ServiceProblem } from '../../planner/service-problem.ts';
+import type { InferencePolicyStatus } from '../../policy/inference-policy.ts';
+import { priceOfNode } from '../../policy/price-list.ts';
+import type { ServicePolicy } from '../../policy/service-policy.ts';
+import type { Log } from '../../telemetry/log.ts';
+import type { ActuationContext } from '../actuators/actuator.ts';
+import type { SignalPoller } from '../signals/signal-poller.ts';
+import { type Choice, choose, finding } from './choice.ts';
+import type { ColdStarts } from './cold-starts.ts';
+import { type Enforced, type Enforcement, enforcedFinding } from './enforcement.ts';
+import type { ReconcileMetrics } from './metrics.ts';
+import { askedFor, injectedFinding, isFast, observationsOf, savingOf, shownPlan } from './observations.ts';
+import type { ObservedService } from './observed.ts';
+import { isOurs, makePolicy, removePolicy } from './policy-object.ts';
+import { type HeardFrom, problemOf } from './problem.ts';
+import { type Target, targetOf } from './projections.ts';
+import { restrained } from './restraint.ts';
+import { scoreOf } from './score.ts';
+import { ServiceMemory } from './service-memory.ts';
+import { differs, type Finding, type Findings, type Observations, planMessage, statusOf } from './status.ts';
+import type { StoredPolicy, World } from './world.ts';
+
+export interface ReconcilerParts {
+  readonly api: KubeApi;
+  readonly clock: Clock;
+  readonly chance: Chance;
+  readonly log: Log;
+  readonly world: World;
+  readonly poller: SignalPoller;
+  readonly events: EventRecorder;
+  readonly metrics: ReconcileMetrics;
+  readonly enforcement: Enforcement;
+  /** Cold starts of all services, for one that has none of its own yet. */
+  readonly allColdStarts: ColdStarts;
+  readonly plan: (problem: ServiceProblem) => ServicePlan;
+  readonly leads: () => boolean;
+  readonly transitions: number;
+}
+
+const periodMs = 10_000;
+const fastPeriodMs = 1_000;
+const statusPeriodMs = 10_000;
+/** Signals older than this count as not heard. */
+const freshMs = 30_000;
+/** A leader that starts anew does not lower before it has watched for this long. */
+const watchFirstMs = 60_000;
+
+/** One pass over one service: what is promised, what is there, what is planned, what is done about it, what is said. */
+export class Reconciler {
+  readonly #parts: ReconcilerParts;
+  readonly #memories = new Map<string, ServiceMemory>();
+
+  constructor(parts: ReconcilerParts) {
+    this.#parts = parts;
+  }
+
+  /** The memory of a service, for what arrives between passes. */
+  memoryOf(key: string): ServiceMemory {
+    const known = this.#memories.get(key);
+    if (known) return known;
+    const memory = new ServiceMemory(this.#parts.clock.monotonicMs());
+    this.#memories.set(key, memory);
+    return memory;
+  }
+
+  /** The memory of a service that has one. */
+  known(key: string): ServiceMemory | undefined {
+    return this.#memories.get(key);
+  }
+
+  async reconcile(key: string): Promise<Again | undefined> {
+    const { world, metrics } = this.#parts;
+    const target = world.target(targetOf(key));
+    if (!target || target.ending) {
+      this.#memories.delete(key);
+      metrics.forget(key);
+      // Its policy of ours goes with it, by the owner reference.
+      return { forget: true };
+    }
+    const choice = choose(target, world.policies(key));
+    if (!choice.optedIn) return await this.#optedOut(key, target, choice);
+    if (!choice.chosen) {
+      await makePolicy(this.#parts.api, target);
+      return { afterMs: fastPeriodMs };
+    }
+    const memory = this.memoryOf(key);
+    await this.#sayConflicts(choice);
+    if (!choice.policy) {
+      await this.#report(memory, choice, { Accepted: choice.accepted }, undefined, undefined);
+      return { afterMs: periodMs };
+    }
+    return await this.#decide(key, target, memory, choice, choice.policy);
+  }
+
+  /** The service wants us no more: everything that we hold is given back before our policy goes. */
+  async #optedOut(key: string, target: Target, { chosen, others, accepted }: Choice): Promise<Again | undefined> {
+    const { api, world, enforcement, metrics } = this.#parts;
+    const policies = [...(chosen ? [chosen] : []), ...others];
+    await enforcement.giveBack(world.observe(target), chosen, this.#context());
+    for (const policy of policies) {
+      await removePolicy(api, policy);
+      if (!isOurs(policy)) await this.#writeFindings(policy, { Accepted: accepted });
+    }
+    this.#memories.delete(key);
+    metrics.forget(key);
+    return { forget: true };
+  }
+
+  async #decide(
+    key: string,
+    target: Target,
+    memory: ServiceMemory,
+    choice: Choice,
+    policy: ServicePolicy,
+  ): Promise<Again> {
+    const { world, poller, enforcement, clock, metrics } = this.#parts;
+    const observed = world.observe(target);
+    const now = clock.monotonicMs();
+    const heard = this.#heard(observed, now);
+    for (const { pod, report } of heard) {
+      if (report && report.signals.latencyMs.length > 0) memory.curves.set(pod.revision, report.signals.latencyMs);
+    }
+    const running = observed.pods.filter((pod) => !pod.ending && pod.companion && pod.readyMs !== undefined);
+    const silent = heard.filter(({ pod, report }) => pod.readyMs !== undefined && pod.companion && !report);
+    const { plan, planned } =
+      policy.mode === 'off'
+        ? off
+        : this.#plan(memory, observed, policy, heard, now, {
+            stale: running.length > 0 && silent.length === running.length,
+            mayLower: silent.length === 0 && now - memory.sinceMs >= watchFirstMs,
+          });
+    const observations = observationsOf(heard, plan, memory);
+    if (memory.plan && plan) {
+      const replicas = observed.pods.filter((pod) => !pod.ending).length;
+      memory.score = scoreOf(memory.plan.expect, {
+        ...observations,
+        replicas,
+        costPerHour: observations.costPerHour ?? 0,
+      });
+    }
+    const stored = choice.chosen as StoredPolicy;
+    const enforced = await enforcement.enforce({ key, observed, policy, plan, stored, heard, memory }, this.#context());
+    this.#say(key, target, memory, plan, enforced);
+    if (plan) memory.plan = plan;
+    metrics.noted(key, policy, plan, observations, memory);
+    await this.#report(
+      memory,
+      choice,
+      {
+        Accepted: choice.accepted,
+        Injected: injectedFinding(observed),
+        Planned: planned,
+        Enforced: enforcedFinding(policy.mode, plan, enforced),
+      },
+      policy,
+      observations,
+    );
+    const fast = isFast(plan, observations, observed);
+    poller.setFast(key, fast);
+    const asked = enforced.pollMs ?? Number.POSITIVE_INFINITY;
+    return { afterMs: Math.min(asked, jittered(fast ? fastPeriodMs : periodMs, 0.1, this.#parts.chance)) };
+  }
+
+  #heard(observed: ObservedService, now: number): HeardFrom[] {
+    return observed.pods.map((pod) => {
+      const report = this.#parts.poller.reportOf(`${pod.namespace}/${pod.name}`);
+      return { pod, report: report && now - report.atMs <= freshMs ? report : undefined };
+    });
+  }
+
+  #plan(
+    memory: ServiceMemory,
+    observed: ObservedService,
+    policy: ServicePolicy,
+    heard: readonly HeardFrom[],
+    now: number,
+    { stale, mayLower }: { readonly stale: boolean; readonly mayLower: boolean },
+  ): { plan: ServicePlan | undefined; planned: Finding } {
+    if (stale) {
+      return {
+        plan: undefined,
+        planned: finding('Unknown', 'StaleSignals', 'no companion was heard for 30 s: nothing is changed'),
+      };
+    }
+    const { world, allColdStarts, plan: planService } = this.#parts;
+    const anyone = observed.pods.some((pod) => !pod.ending && pod.readyMs !== undefined);
+    const ageMs = anyone && memory.heardMs !== undefined ? now - memory.heardMs : undefined;
+    const list = world.priceList();
+    const cold = memory.coldStarts.count > 0 ? memory.coldStarts : allColdStarts;
+    const problem = problemOf({
+      nowMs: now,
+      observed,
+      policy,
+      heard,
+      demand: memory.demand.state(now, ageMs),
+      coldStart: cold.distribution(),
+      priceOf: (pod) => (list ? priceOfNode(list, world.nodeLabels(pod.node)) : undefined),
+      previous: memory.plan,
+      curves: memory.curves,
+    });
+    if (!problem)
+      return { plan: undefined, planned: finding('Unknown', 'NoRevision', 'there is no revision to plan for') };
+    const current = new Map(problem.revisions.map(({ name }) => [name, askedFor(observed, name)]));
+    const plan = restrained(planService(problem), { mayLower, current });
+    return { plan, planned: finding('True', planReasonName(plan.reason), planMessage(plan)) };
+  }
+
+  /** Events and log lines, where something changed. */
+  #say(key: string, target: Target, memory: ServiceMemory, plan: ServicePlan | undefined, enforced: Enforced): void {
+    const { log, events, metrics } = this.#parts;
+    const subject = subjectOf(target);
+    const changed = plan && (memory.plan?.reason !== plan.reason || memory.plan.replicas !== plan.replicas);
+    if (plan && (changed || enforced.changes.length > 0)) {
+      const reason = planReasonName(plan.reason);
+      metrics.decided(reason);
+      log.info(
+        { service: key, reason, plan: shownPlan(plan), score: memory.score, changes: enforced.changes },
+        'decided',
+      );
+      void events.record(subject, 'Normal', reason, planMessage(plan));
+    }
+    for (const { reason, message } of enforced.notes) void events.record(subject, 'Normal', reason, message);
+    const refusal = enforced.refused && `${enforced.refused.reason}: ${enforced.refused.message}`;
+    if (enforced.refused && refusal !== memory.refusal) {
+      const { reason, message } = enforced.refused;
+      log.warn({ service: key, reason, detail: message }, 'not enforced');
+      void events.record(subject, 'Warning', reason, message);
+    }
+    memory.refusal = refusal;
+  }
+
+  async #report(
+    memory: ServiceMemory,
+    choice: Choice,
+    findings: Findings,
+    policy: ServicePolicy | undefined,
+    observed: Observations | undefined,
+  ): Promise<void> {
+    const { clock } = this.#parts;
+    const stored = choice.chosen as StoredPolicy;
+    const now = clock.monotonicMs();
+    const previous = memory.status?.written ?? stored.value.status;
+    const status = statusOf({
+      nowMs: clock.wallMs(),
+      generation: stored.generation,
+      findings,
+      policy,
+      plan: memory.plan && policy?.mode !== 'off' ? memory.plan : undefined,
+      observed,
+      saving: savingOf(memory, policy),
+      rollout: memory.rollout ?? stored.value.status?.rollout,
+      previous,
+    });
+    if (previous && !differs(previous, status)) return;
+    if (memory.status && now - memory.status.atMs < statusPeriodMs) return;
+    if (!this.#parts.leads()) return;
+    await this.#writeStatus(stored, status);
+    memory.status = { written: status, atMs: now };
+    this.#parts.metrics.wroteStatus();
+  }
+
+  /** Policies that do not hold say so themselves. */
+  async #sayConflicts({ chosen, others }: Choice): Promise<void> {
+    for (const other of others) {
+      const message = `${chosen?.name} is for the same service and holds`;
+      await this.#writeFindings(other, { Accepted: finding('False', 'Conflicted', message) });
+    }
+  }
+
+  async #writeFindings(stored: StoredPolicy, findings: Findings): Promise<void> {
+    const previous = stored.value.status;
+    const status = statusOf({
+      nowMs: this.#parts.clock.wallMs(),
+      generation: stored.generation,
+      findings,
+      policy: undefined,
+      plan: undefined,
+      observed: undefined,
+      saving: undefined,
+      rollout: previous?.rollout,
+      previous,
+    });
+    if (previous && !differs(previous, status)) return;
+    if (this.#parts.leads()) await this.#writeStatus(stored, status);
+  }
+
+  async #writeStatus({ namespace, name }: StoredPolicy, status: InferencePolicyStatus): Promise<void> {
+    const { api } = this.#parts;
+    await api.apply(
+      kinds.inferencePolicy,
+      { metadata: { namespace, name }, status },
+      { subresource: 'status', force: true },
+    );
+  }
+
+  #context(): ActuationContext {
+    const { api, log, clock, leads, transitions } = this.#parts;
+    return { api, log, nowMs: clock.wallMs(), leads, transitions };
+  }
+}
+
+const off = { plan: undefined, planned: finding('False', 'Off', 'mode off: nothing is planned') } as const;
+
+export function subjectOf({ target, uid }: Target): EventSubject {
+  const { group, kind, namespace, name } = target;
+  const version = group === 'serving.kserve.io' ? 'v1beta1' : 'v1';
+  return { apiVersion: `${group}/${version}`, kind, namespace, name, uid };
+}

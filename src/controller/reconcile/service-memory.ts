@@ -1,0 +1,38 @@
+import { SavingsLedger } from '../../planner/savings.ts';
+import type { ServicePlan } from '../../planner/service-plan.ts';
+import type { InferencePolicyStatus } from '../../policy/inference-policy.ts';
+import type { LatencySample } from '../signals/parse-signals.ts';
+import { ColdStarts } from './cold-starts.ts';
+import { Demand } from './demand.ts';
+import type { Score } from './score.ts';
+
+/**
+ * What the controller remembers of one service between passes. All of it may be lost: a leader that starts anew first
+ * only raises, until it has seen enough to lower.
+ */
+export class ServiceMemory {
+  /** On the monotonic clock. */
+  readonly sinceMs: number;
+  readonly demand = new Demand();
+  readonly coldStarts = new ColdStarts();
+  readonly savings = new SavingsLedger();
+  /** The last learned curve of each revision. */
+  readonly curves = new Map<string, readonly LatencySample[]>();
+  plan: ServicePlan | undefined;
+  score: Score | undefined;
+  /** When a companion was last heard, on the monotonic clock. */
+  heardMs: number | undefined;
+  /** Since when `advise` has been adding up, on the wall clock. */
+  advisingSinceMs: number | undefined;
+  rollout: InferencePolicyStatus['rollout'];
+  /** What was last written, and when on the monotonic clock. */
+  status: { readonly written: InferencePolicyStatus; readonly atMs: number } | undefined;
+  /** Why steering was refused last, so that an event says it once. */
+  refusal: string | undefined;
+  /** Whether originals may be held somewhere: false after they were given back. */
+  mayHold = true;
+
+  constructor(nowMs: number) {
+    this.sinceMs = nowMs;
+  }
+}
