@@ -15,7 +15,7 @@ export interface ControllerOptions {
   readonly certificates: 'self' | 'external';
   readonly tlsCertFile: string;
   readonly tlsKeyFile: string;
-  readonly companionImage: string;
+  readonly image: string;
   readonly companionCpuRequest: string;
   readonly companionCpuLimit: string;
   readonly companionMemoryRequest: string;
@@ -59,7 +59,7 @@ const names: kinds.OptionKind = {
 
 const file: kinds.OptionKind = { placeholder: 'file', accepts: 'a path', parse: (text) => text };
 
-const image: kinds.OptionKind = {
+const imageName: kinds.OptionKind = {
   placeholder: 'image',
   accepts: 'an image, best by digest',
   parse: (text) => {
@@ -80,9 +80,9 @@ const quantity: kinds.OptionKind = {
 /** All options of `paceline controller`, in the order of its help. */
 export const controllerOptionSpecs: readonly ControllerOptionSpec[] = [
   {
-    key: 'companionImage',
-    flag: 'companion-image',
-    kind: image,
+    key: 'image',
+    flag: 'image',
+    kind: imageName,
     description: 'the image that is put into pods; empty: the one that this pod runs',
     fallback: '',
   },

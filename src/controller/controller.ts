@@ -89,9 +89,9 @@ export class Controller {
    */
   async start(): Promise<{ webhookPort: number; adminPort: number }> {
     const { api } = this.#parts;
-    const { host, namespace, identity, companionImage } = this.#options;
+    const { host, namespace, identity, image: configured } = this.#options;
     const adminPort = await this.#serveAdmin();
-    const image = companionImage || (await ownImage(api, namespace, identity).catch(noImage));
+    const image = configured || (await ownImage(api, namespace, identity).catch(noImage));
     void this.#keepKeys();
     const serving = await this.#keeper.start();
     if (!serving) return { webhookPort: 0, adminPort };
@@ -171,6 +171,6 @@ export class Controller {
 
 function noImage(error: unknown): never {
   throw new Error(
-    `which image pods are given is not known (${error instanceof Error ? error.message : error}): set PACELINE_COMPANION_IMAGE`,
+    `which image pods are given is not known (${error instanceof Error ? error.message : error}): set PACELINE_IMAGE`,
   );
 }

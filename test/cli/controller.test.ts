@@ -14,9 +14,9 @@ const run = (args: string[], env: Record<string, string> = {}) =>
 
 suite('paceline controller', (test) => {
   test('all that is wrong is said at once, and ends with 2', () => {
-    const { status, stderr } = run(['--companion-image', 'a b', '--webhook-port', '9090', '--tls-cert-file', 'x']);
+    const { status, stderr } = run(['--image', 'a b', '--webhook-port', '9090', '--tls-cert-file', 'x']);
     assert.is(status, 2);
-    for (const word of ['--companion-image', '--webhook-port', '--tls-key-file']) assert.match(stderr, word);
+    for (const word of ['--image', '--webhook-port', '--tls-key-file']) assert.match(stderr, word);
     assert.throws(
       () => resolveControllerOptions({}, { PACELINE_COMPANION_CPU_LIMIT: 'much', PACELINE_CERTIFICATES: 'none' }),
       (error: unknown) => error instanceof OptionsError && error.problems.length === 2,
@@ -24,7 +24,7 @@ suite('paceline controller', (test) => {
   });
 
   test('without a cluster it says what is missing', () => {
-    const { status, stderr } = run(['--companion-image', 'a', '--kubeconfig', '/nonexistent/kubeconfig']);
+    const { status, stderr } = run(['--image', 'a', '--kubeconfig', '/nonexistent/kubeconfig']);
     assert.is.not(status, 0);
     assert.match(stderr, /kubeconfig/);
   });
@@ -32,7 +32,7 @@ suite('paceline controller', (test) => {
   test('--dry-run prints what flags, variables and the pod say', () => {
     const { status, stdout } = run(['--dry-run', '--log-level', 'warn'], {
       PACELINE_EXCLUDE_NAMESPACES: 'a, b',
-      PACELINE_COMPANION_IMAGE: '',
+      PACELINE_IMAGE: '',
       POD_NAMESPACE: 'mine',
       POD_NAME: 'paceline-controller-0',
       // What Kubernetes says of the Service paceline-webhook is no option of ours.

@@ -55,6 +55,15 @@ export class MemoryApi {
     return this.get(kind, name);
   }
 
+  async replace(kind: ResourceKind, object: KubeObject): Promise<KubeObject> {
+    this.#interrupt();
+    const found = await this.get(kind, object.metadata);
+    if (object.metadata.resourceVersion !== found.metadata.resourceVersion)
+      throw new KubeError(409, 'Conflict', 'lease');
+    this.put(kind, object);
+    return this.get(kind, object.metadata);
+  }
+
   #interrupt(): void {
     const { before } = this;
     this.before = undefined;

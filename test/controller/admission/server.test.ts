@@ -33,7 +33,7 @@ interface Answer {
 }
 
 const name = 'paceline-webhook.paceline-system.svc';
-const options = resolveControllerOptions({ 'companion-image': image.image }, {});
+const options = resolveControllerOptions({ image: image.image }, {});
 const lines: object[] = [];
 const log = { info: () => {}, warn: () => {}, error: (fields: object) => void lines.push(fields) };
 
