@@ -23,7 +23,10 @@ export interface VariantGroup {
 
 export interface VariantMember {
   readonly owner: OwnerReference;
-  /** The revision that was rolled out last: the only one of this variant that a split may name. */
+  /**
+   * The revision that was rolled out last. While a split moves away from an older one, that is a member of its own with
+   * the same owner. No other revision may be in a split.
+   */
   readonly revision: string;
   readonly ready: boolean;
 }
@@ -92,8 +95,9 @@ export function splitOf(route: KubeObject): SplitTarget[] {
 }
 
 function wanted({ namespace, name, members }: VariantGroup, split: readonly SplitTarget[]): KubeObject {
-  const ownerReferences = members
-    .map(({ owner }) => ({ apiVersion: owner.apiVersion, kind: owner.kind, name: owner.name, uid: owner.uid }))
+  const owners = new Map(members.map(({ owner }) => [owner.uid, owner]));
+  const ownerReferences = [...owners.values()]
+    .map(({ apiVersion, kind, name: ownerName, uid }) => ({ apiVersion, kind, name: ownerName, uid }))
     .sort((one, other) => (one.uid < other.uid ? -1 : 1));
   return {
     metadata: { namespace, name, labels: { [variantGroupLabel]: name }, ownerReferences },

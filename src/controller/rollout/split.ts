@@ -33,7 +33,10 @@ export function percentages(weights: readonly Weighted[]): SplitTarget[] {
     index,
   }));
   const left = 100 - parts.reduce((sum, { percent }) => sum + percent, 0);
-  const byRest = [...parts].sort((one, other) => other.rest - one.rest || one.index - other.index);
+  // Remainders that differ by rounding only are equal.
+  const byRest = [...parts].sort((one, other) =>
+    Math.abs(other.rest - one.rest) > 1e-9 ? other.rest - one.rest : one.index - other.index,
+  );
   for (const part of byRest.slice(0, Math.max(left, 0))) part.percent++;
   return parts.filter(({ percent }) => percent > 0).map(({ revision, percent }) => ({ revision, percent }));
 }
