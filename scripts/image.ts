@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { nodeFiles, nodePath } from './image/node-files.ts';
-import { ociArchive } from './image/oci.ts';
+import { type ImageContents, ociArchive } from './image/oci.ts';
 import type { TarEntry } from './image/tar.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -26,7 +26,12 @@ const notShipped = /\.(map|stamp)$|\.debug\.wasm$|^meta\.json$/;
  * @throws Error when dist/ has not been built.
  */
 export function pacelineImage(reference = imageReference): { archive: Buffer; digest: string } {
-  return ociArchive({
+  return ociArchive(pacelineContents(reference));
+}
+
+/** What the image is made of. */
+export function pacelineContents(reference = imageReference): ImageContents {
+  return {
     reference,
     layers: [nodeFiles(), programFiles()],
     entrypoint: [`/${nodePath}`, '/app/dist/paceline.mjs'],
@@ -38,7 +43,7 @@ export function pacelineImage(reference = imageReference): { archive: Buffer; di
       'org.opencontainers.image.version': version,
       'org.opencontainers.image.licenses': 'Apache-2.0',
     },
-  });
+  };
 }
 
 function programFiles(): TarEntry[] {

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ociArchive } from '../../scripts/image/oci.ts';
-import { imageReference, pacelineImage } from '../../scripts/image.ts';
+import { imageReference, pacelineContents } from '../../scripts/image.ts';
 import { programPath } from './build.ts';
 import { progress, run } from './command.ts';
 import { knativeImage } from './install/knative.ts';
@@ -77,7 +77,7 @@ export function writeProgramImages(choice: Choice): void {
 /** Loads the programs' images into the running cluster. */
 export async function loadProgramImages(choice: Choice): Promise<void> {
   for (const image of programImages(choice)) {
-    await loadOnce(archiveOf(image), stampIn(archiveOf(image)));
+    await loadOnce(archiveOf(image), stampIn(archiveOf(image)) ?? '');
   }
 }
 
@@ -87,16 +87,25 @@ export async function loadProgramImages(choice: Choice): Promise<void> {
  * @throws Error when dist/ has not been built.
  */
 export async function loadPacelineImage(): Promise<void> {
-  const { archive, digest } = pacelineImage();
+  const contents = pacelineContents();
+  const hash = createHash('sha256').update(JSON.stringify({ ...contents, layers: [] }));
+  for (const entry of contents.layers.flat())
+    hash.update(`\0${entry.path}\0`).update('bytes' in entry ? entry.bytes : '');
+  const stamp = hash.digest('hex');
   mkdirSync(paths.images, { recursive: true });
   const file = join(paths.images, 'paceline.tar');
-  writeFileSync(file, archive);
-  if (await loadOnce(file, digest)) progress(`loaded ${imageReference}, ${digest.slice(0, 19)}`);
+  if (!existsSync(file) || stampIn(file) !== stamp) {
+    writeFileSync(file, ociArchive(contents).archive);
+    writeFileSync(`${file}.stamp`, stamp);
+  }
+  if (await loadOnce(file, stamp)) progress(`loaded ${imageReference}`);
 }
 
 /** Loads any image archive, such as `npm run image -- --out FILE --reference NAME:TAG` writes. */
 export async function loadArchive(file: string): Promise<void> {
   await run(...containerd('images', 'import', file));
+  // It may have had the name of one that was loaded before.
+  rmSync(markOf(join(paths.images, 'paceline.tar')), { force: true });
   progress(`loaded ${file}`);
 }
 
@@ -108,11 +117,16 @@ export async function loadedImages(): Promise<string[]> {
 
 /** Loads an archive unless this life of the cluster has it already. */
 async function loadOnce(archive: string, stamp: string): Promise<boolean> {
-  const mark = join(paths.run, `image-${createHash('sha256').update(archive).digest('hex').slice(0, 12)}`);
+  const mark = markOf(archive);
   if (existsSync(mark) && readFileSync(mark, 'utf8') === stamp) return false;
   await run(...containerd('images', 'import', archive));
   writeFileSync(mark, stamp);
   return true;
+}
+
+/** Holds the stamp of what this life of the cluster loaded from an archive. */
+function markOf(archive: string): string {
+  return join(paths.run, `image-${createHash('sha256').update(archive).digest('hex').slice(0, 12)}`);
 }
 
 function containerd(...args: string[]): [string, string[]] {
@@ -127,6 +141,7 @@ function archiveOf(image: ProgramImage): string {
   return join(paths.images, `${image.part.name}-${image.program}.tar`);
 }
 
-function stampIn(archive: string): string {
-  return readFileSync(`${archive}.stamp`, 'utf8');
+function stampIn(archive: string): string | undefined {
+  const file = `${archive}.stamp`;
+  return existsSync(file) ? readFileSync(file, 'utf8') : undefined;
 }
