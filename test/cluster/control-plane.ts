@@ -82,6 +82,7 @@ export const otherDaemons: Daemon[] = [
         'cluster-signing-cert-file': join(pki, 'ca.crt'),
         'cluster-signing-key-file': join(pki, 'ca.key'),
         'bind-address': '127.0.0.1',
+        'flex-volume-plugin-dir': join(paths.run, 'volume-plugins'),
         'kube-api-qps': '100',
         'kube-api-burst': '200',
         profiling: 'false',

@@ -11,6 +11,11 @@ import { networkNamespace, networkNamespacePath, nodeAddress, paths } from './se
 
 const initFile = join(paths.run, 'init.pid');
 const podBridgeAddress = '10.244.0.1/24';
+/**
+ * Folders in which containerd, runc, the CNI plugins and the kubelet write at places that cannot be set. In the cluster's
+ * mounts they are empty file systems in memory, which end with it. The cluster's own folder cannot be below them.
+ */
+export const coveredFolders = ['/run', '/var/lib', '/var/log'];
 /** Control groups that the kubelet and containerd make. */
 const controlGroups = ['kubepods', 'k8s.io'];
 
@@ -48,6 +53,10 @@ export async function makeNamespaces(): Promise<void> {
   writeFileSync(initFile, `${init} ${startTimeOf(init)}\n`);
   // Until /proc is mounted for the new namespace, a program that enters it would see another's processes.
   await until('process 1', () => readFileSync(`/proc/${init}/comm`, 'utf8').trim() === 'init', 5_000);
+  const [program, ...prefix] = enterAll() as [string, ...string[]];
+  for (const folder of coveredFolders) {
+    await run(program, [...prefix, 'mount', '-t', 'tmpfs', '-o', 'mode=755', 'tmpfs', folder]);
+  }
 }
 
 async function makeNetwork(): Promise<void> {

@@ -2,6 +2,7 @@ import { accessSync, constants, existsSync, mkdirSync, readFileSync, rmdirSync, 
 import { totalmem } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { progress, run } from './command.ts';
+import { coveredFolders } from './namespaces.ts';
 import { directory, paths } from './settings.ts';
 
 const goVersionMin = [1, 26] as const;
@@ -27,6 +28,8 @@ const packages: Readonly<Record<string, string>> = {
  */
 export async function whyNot(): Promise<string | undefined> {
   if (process.platform !== 'linux') return 'the cluster needs Linux';
+  const covering = coveredFolders.find((folder) => directory.startsWith(`${folder}/`));
+  if (covering) return `PACELINE_CLUSTER_DIR must not be below ${covering}`;
   if (process.getuid?.() !== 0) return 'not root: namespaces, mounts and cgroups of a node need it';
   return (
     (await whyNoGo()) ??
