@@ -78,7 +78,7 @@ export function signDocument(document: PolicyDocument, privateKeyPem: string): s
   return text;
 }
 
-/** Public keys, SPKI PEM. The next one is used once the current one is retired. */
+/** Public keys, SPKI: PEM, or base64 of DER. The next one is used once the current one is retired. */
 export interface DocumentKeys {
   readonly current: string;
   readonly next?: string | undefined;
@@ -101,11 +101,10 @@ export class DocumentGate {
   readonly #identity: DocumentIdentity;
   #held: PolicyDocument | undefined;
 
-  /** @throws {TypeError} where a key is not an Ed25519 public key. */
+  /** @throws where a key is not an Ed25519 public key. */
   constructor(keys: DocumentKeys, identity: DocumentIdentity) {
-    const pems = keys.next === undefined ? [keys.current] : [keys.current, keys.next];
-    this.#keys = pems.map((pem) => createPublicKey(pem));
-    for (const key of this.#keys) requireEd25519(key);
+    const texts = keys.next === undefined ? [keys.current] : [keys.current, keys.next];
+    this.#keys = texts.map(publicKeyOf);
     this.#identity = identity;
   }
 
@@ -152,7 +151,7 @@ export class DocumentGate {
 }
 
 function isAlive({ issuedAt, ttlMs }: PolicyDocument, now: number): boolean {
-  return now <= issuedAt + ttlMs + clockSkewMs;
+  return now >= issuedAt - clockSkewMs && now <= issuedAt + ttlMs + clockSkewMs;
 }
 
 function isAfter(one: PolicyDocument['sequence'], other: PolicyDocument['sequence']): boolean {
@@ -210,6 +209,14 @@ function isBetween(low: number, high: number): (value: unknown) => boolean {
 
 function isOneOf(...words: string[]): (value: unknown) => boolean {
   return (value) => words.includes(value as string);
+}
+
+function publicKeyOf(text: string): KeyObject {
+  const key = text.startsWith('-----')
+    ? createPublicKey(text)
+    : createPublicKey({ key: Buffer.from(text, 'base64'), format: 'der', type: 'spki' });
+  requireEd25519(key);
+  return key;
 }
 
 function requireEd25519(key: KeyObject): void {
