@@ -1,6 +1,6 @@
 import type { KubeApi, Page, Selection, WatchEvent, WriteOptions } from '../../src/kube/kube-api.ts';
 import { KubeError } from '../../src/kube/kube-error.ts';
-import { type KubeObject, keyOf, type ObjectName, type ResourceKind } from '../../src/kube/objects.ts';
+import { apiVersionOf, type KubeObject, keyOf, type ObjectName, type ResourceKind } from '../../src/kube/objects.ts';
 
 type Json = Record<string, unknown>;
 type Watcher = {
@@ -99,10 +99,15 @@ export class ApiDouble implements KubeApi {
     await this.before?.('create', kind, key);
     if (this.#of(kind).has(key)) throw new KubeError(409, 'AlreadyExists', `${key} is there already`);
     this.#note('create', kind, key, undefined, object);
+    return this.#store('create', kind, 'ADDED', this.#born(kind, object));
+  }
+
+  #born(kind: ResourceKind, object: KubeObject): KubeObject {
     const uid = object.metadata.uid ?? `uid-${++this.#uid}`;
     const creationTimestamp = object.metadata.creationTimestamp ?? '2026-01-01T00:00:00Z';
     const metadata = { ...object.metadata, uid, creationTimestamp, generation: 1 };
-    return this.#store('create', kind, 'ADDED', { ...structuredClone(object), metadata });
+    const type = { apiVersion: apiVersionOf(kind), kind: kind.kind };
+    return { ...type, ...structuredClone(object), metadata };
   }
 
   async replace(kind: ResourceKind, object: KubeObject, options: WriteOptions = {}): Promise<KubeObject> {
@@ -179,12 +184,9 @@ export class ApiDouble implements KubeApi {
   async delete(kind: ResourceKind, name: ObjectName): Promise<void> {
     const key = keyOf(name);
     await this.before?.('delete', kind, key);
-    const old = this.#of(kind).get(key);
-    if (!old) return;
+    if (!this.#of(kind).has(key)) return;
     this.#note('delete', kind, key, undefined, undefined);
-    this.#of(kind).delete(key);
-    this.#owners.delete(`${idOf(kind)} ${key}`);
-    this.#publish(kind, 'DELETED', { ...old, metadata: { ...old.metadata, resourceVersion: String(++this.#version) } });
+    this.remove(kind, name);
     this.after?.('delete', kind, key);
   }
 
@@ -195,6 +197,20 @@ export class ApiDouble implements KubeApi {
     const owners = this.#ownersOf(kind, keyOf(name));
     for (const path of [...owners.keys()]) if (!same(at(old, path), at(now, path))) owners.delete(path);
     this.#put(kind, 'MODIFIED', now, old);
+  }
+
+  /** Somebody else makes an object. */
+  seed(kind: ResourceKind, object: KubeObject): void {
+    this.#put(kind, 'ADDED', this.#born(kind, object));
+  }
+
+  /** Somebody else takes an object away. */
+  remove(kind: ResourceKind, name: ObjectName): void {
+    const old = this.#of(kind).get(keyOf(name));
+    if (!old) return;
+    this.#of(kind).delete(keyOf(name));
+    this.#owners.delete(`${idOf(kind)} ${keyOf(name)}`);
+    this.#publish(kind, 'DELETED', { ...old, metadata: { ...old.metadata, resourceVersion: String(++this.#version) } });
   }
 
   /** What is there now. */
