@@ -109,6 +109,7 @@ suite('annotations', (test) => {
     assert.is(policy?.sloQuantile, 0.99);
     assert.match(problems[0]?.message ?? '', /did you mean paceline\.dev\/slo-percentile\?/);
     assert.match(problems[1]?.message ?? '', /there are: slo, /);
+    assert.equal(said({ slo: '1s', original: '{}', batcher: '64/1' }), [], 'what Paceline writes itself');
     assert.equal(said({ slo: '1s', __proto__x: '1', constructor: '1', toString: '1' }).length, 3);
   });
 
