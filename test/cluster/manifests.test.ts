@@ -1,0 +1,146 @@
+// The manifests as a user applies them, against the real API server: installed twice, sampled, given back.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import * as assert from 'uvu/assert';
+import { suite } from '../support/suite.ts';
+import { type Manifest, parseManifests } from './documents.ts';
+import { projectRoot } from './settings.ts';
+import { get, kubectl, livePods, ready, temporaryNamespace, until } from './support/cluster.ts';
+import { figure } from './support/figures.ts';
+import { applyFolder, applyPaceline, installPaceline, systemNamespace } from './support/paceline.ts';
+import { ask } from './support/requests.ts';
+import { hostOf } from './support/services.ts';
+
+interface WebhookConfiguration {
+  webhooks: { name: string; clientConfig: { caBundle?: string } }[];
+}
+
+/** Groups of operators that this cluster does not have. */
+const foreign = /^(security\.istio\.io|cert-manager\.io|monitoring\.coreos\.com)\//;
+const seven = JSON.parse(readFileSync(join(projectRoot, 'src/digits/weights/seven.json'), 'utf8')) as object;
+
+async function snapshot(): Promise<Record<string, unknown>> {
+  const secret = async (name: string) => (await get<{ data?: object }>('secret', systemNamespace, name)).data;
+  const authorities = async (kind: string) =>
+    (await get<WebhookConfiguration>(kind, '', 'paceline.dev')).webhooks.map(
+      ({ clientConfig }) => clientConfig.caBundle,
+    );
+  const { metadata } = await get('deployment', systemNamespace, 'paceline-controller');
+  return {
+    certificate: await secret('paceline-webhook-cert'),
+    keys: await secret('paceline-policy-keys'),
+    mutating: await authorities('mutatingwebhookconfiguration'),
+    validating: await authorities('validatingwebhookconfiguration'),
+    generation: metadata.generation,
+  };
+}
+
+suite('manifests on the cluster', (test) => {
+  const space = { name: '', remove: async () => {} };
+
+  test.before(async () => {
+    const started = Date.now();
+    await installPaceline();
+    figure('Paceline installed', (Date.now() - started) / 1000, 's');
+    Object.assign(space, await temporaryNamespace('samples'));
+  });
+  test.after(() => space.remove());
+
+  for (const [wrong, object] of [
+    ['a policy without a target', { kind: 'InferencePolicy', spec: { slo: '200ms' } }],
+    ['an objective without a unit', { kind: 'InferencePolicy', spec: { targetRef: { name: 'a' }, slo: '200' } }],
+    [
+      'a target of the wrong group',
+      {
+        kind: 'InferencePolicy',
+        spec: { targetRef: { group: 'serving.knative.dev', kind: 'InferenceService', name: 'a' } },
+      },
+    ],
+    [
+      'a hard timeout before the objective',
+      { kind: 'InferencePolicy', spec: { targetRef: { name: 'a' }, slo: '2s', lateTimeout: '1s' } },
+    ],
+    ['a price below zero', { kind: 'PriceList', spec: { currency: 'USD', prices: [{ price: -1 }] } }],
+    ['a currency that is none', { kind: 'PriceList', spec: { currency: 'dollars', prices: [{ price: 1 }] } }],
+  ] as const) {
+    test(`the API server refuses ${wrong}`, async () => {
+      const document = { apiVersion: 'paceline.dev/v1alpha1', ...object, metadata: { name: 'wrong' } };
+      const said = await kubectl(
+        ['-n', space.name, 'create', '--dry-run=server', '-f', '-'],
+        JSON.stringify(document),
+      ).then(
+        () => 'accepted',
+        (error: Error) => error.message,
+      );
+      assert.match(said, /Invalid value|Required value|is invalid|Unsupported value/);
+    });
+  }
+
+  test('the namespace takes no pod that is not restricted', async () => {
+    const pod = {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name: 'loose' },
+      spec: { containers: [{ name: 'a', image: 'a' }] },
+    };
+    const said = await kubectl(
+      ['-n', systemNamespace, 'create', '--dry-run=server', '-f', '-'],
+      JSON.stringify(pod),
+    ).catch((error: Error) => error.message);
+    assert.match(String(said), /violates PodSecurity "restricted/);
+  });
+
+  test('applied again, nothing is lost and nothing restarts', async () => {
+    const before = await snapshot();
+    assert.ok(before.certificate && before.keys, 'the controller has filled both Secrets');
+    await applyPaceline();
+    assert.equal(await snapshot(), before);
+  });
+
+  for (const overlay of ['mesh', 'cert-manager', 'prometheus']) {
+    test(`what the overlay ${overlay} makes of our objects is accepted`, async () => {
+      const text = await kubectl(['kustomize', join(projectRoot, 'manifests/overlays', overlay)]);
+      const ours = parseManifests(text).filter(({ apiVersion }) => !foreign.test(apiVersion));
+      assert.ok(ours.length > 10);
+      await kubectl(
+        ['apply', '--server-side', '--force-conflicts', '--dry-run=server', '-f', '-'],
+        JSON.stringify({ apiVersion: 'v1', kind: 'List', items: ours satisfies Manifest[] }),
+      );
+    });
+  }
+
+  test('the samples become Ready with a companion, and read a real digit', async () => {
+    await applyFolder('samples', '-n', space.name);
+    const services = [
+      {
+        kind: 'isvc',
+        name: 'digits',
+        host: hostOf.inferenceService(space.name, 'digits', 'Knative'),
+        pods: 'serving.kserve.io/inferenceservice=digits',
+      },
+      {
+        kind: 'isvc',
+        name: 'digits-standard',
+        host: hostOf.inferenceService(space.name, 'digits-standard', 'Standard'),
+        pods: 'serving.kserve.io/inferenceservice=digits-standard',
+      },
+      {
+        kind: 'ksvc',
+        name: 'digits-service',
+        host: hostOf.knativeService(space.name, 'digits-service'),
+        pods: 'serving.knative.dev/service=digits-service',
+      },
+    ];
+    for (const { kind, name, host, pods } of services) {
+      figure(`sample ${name} Ready`, (await ready(kind, space.name, name)) / 1000, 's');
+      const call = { host, path: '/v1/models/digits:predict', body: seven };
+      await until('an answer', async () => (await ask(call)).status === 200, 15_000);
+      assert.equal(JSON.parse((await ask(call)).text), { predictions: [7] }, name);
+      const [pod] = await livePods(space.name, pods);
+      assert.is(pod?.metadata.labels?.['paceline.dev/companion'], 'true', `${name} has a companion`);
+      const metrics = await ask({ address: pod?.status.podIP ?? '', port: 9086, host: 'companion', path: '/metrics' });
+      const answered = /paceline_requests_total\{outcome="answered",reason="none"\} (\d+)/.exec(metrics.text)?.[1];
+      assert.ok(Number(answered) >= 2, `requests to ${name} pass through its companion: ${answered}`);
+    }
+  });
+});
