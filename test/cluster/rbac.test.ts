@@ -159,6 +159,7 @@ class Samples {
       deployments: 'deployments',
       pods: 'pods',
       inferencepolicies: 'inferencepolicies',
+      events: 'events',
     };
     for (const [plural, kind] of Object.entries(kinds)) {
       const [first] = await list(kind, this.#space);
