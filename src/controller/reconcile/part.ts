@@ -1,9 +1,10 @@
 import { type Chance, jittered } from '../../kube/clock.ts';
 import { EventRecorder } from '../../kube/event-recorder.ts';
+import { FencedApi } from '../../kube/fenced-api.ts';
 import type { KubeApi } from '../../kube/kube-api.ts';
 import { isNotFound } from '../../kube/kube-error.ts';
 import { kinds, type ResourceKind } from '../../kube/objects.ts';
-import { WorkQueue } from '../../kube/work-queue.ts';
+import { type Again, WorkQueue } from '../../kube/work-queue.ts';
 import { planService } from '../../planner/plan-service.ts';
 import type { ServicePlan } from '../../planner/service-plan.ts';
 import type { ServiceProblem } from '../../planner/service-problem.ts';
@@ -31,6 +32,7 @@ export interface ReconcilePartOptions {
 }
 
 const workers = 8;
+const withoutLeadMs = 1_000;
 /** Services are looked at again after this long, whatever the watches say. */
 const resyncMs = 600_000;
 /** A service whose signals show that its last plan is outdated is looked at before its turn. */
@@ -76,7 +78,9 @@ class Running {
   #cancelResync: (() => void) | undefined;
 
   constructor(context: PartContext, options: ReconcilePartOptions, has: { knative: boolean; kserve: boolean }) {
-    const { api, clock, log, policyKeys, leads, leaseTransitions } = context;
+    const { clock, log, policyKeys, leaseTransitions } = context;
+    const leads = () => !this.#stopped && context.leads();
+    const api = new FencedApi(context.api, leads);
     const chance = options.chance ?? Math.random;
     const call = options.call ?? callPod;
     this.#context = context;
@@ -129,7 +133,7 @@ class Running {
       }),
       allColdStarts: this.#allColdStarts,
       plan: options.plan ?? planService,
-      leads: () => !this.#stopped && leads(),
+      leads,
       transitions: leaseTransitions,
     });
   }
@@ -153,8 +157,10 @@ class Running {
     this.#metrics.close();
   }
 
-  async #work(key: string) {
-    return this.#stopped ? undefined : await this.#reconciler.reconcile(key);
+  async #work(key: string): Promise<Again | undefined> {
+    // A leader of before that was not told yet only waits.
+    if (!this.#context.leads()) return { afterMs: withoutLeadMs };
+    return await this.#reconciler.reconcile(key);
   }
 
   #wake(service: string): void {
