@@ -73,7 +73,7 @@ export class BatchCall {
     const { exchanges, reason } = this.#dispatched;
     const { metrics } = this.#context;
     metrics.batches.add(1, reasonLabel(reason));
-    metrics.batchItems.observe(exchanges.reduce((sum, each) => sum + each.measured.items, 0));
+    metrics.dispatched(exchanges.reduce((sum, each) => sum + each.measured.items, 0));
     for (const exchange of exchanges)
       if (!exchange.ended) exchange.onEnd = chain(exchange.onEnd, () => this.#oneEnded());
     this.#armDeadline();
@@ -197,7 +197,7 @@ export class BatchCall {
     for (const exchange of part) {
       if (!exchange.answer(reply.status, headers, [reply.body])) continue;
       metrics.requests.add(1, 'failed', `upstream-${reply.status}`);
-      metrics.objective(performance.now(), false);
+      metrics.objective(performance.now(), false, reply.status >= 500);
     }
     this.#next();
   }
@@ -253,7 +253,7 @@ export class BatchCall {
   #failed(exchange: Exchange, code: ErrorCode): void {
     if (!exchange.fail(code)) return;
     this.#context.metrics.requests.add(1, 'failed', code);
-    this.#context.metrics.objective(performance.now(), false);
+    this.#context.metrics.objective(performance.now(), false, true);
   }
 
   /** When all callers of the current call are gone or answered, the call is for nobody. */

@@ -181,7 +181,8 @@ export class Intake {
       const now = performance.now();
       ended?.();
       if (response.writableFinished || now > softDeadline) {
-        this.#parts.metrics.objective(now, response.statusCode < 500 && now <= softDeadline);
+        const failed = response.statusCode >= 500;
+        this.#parts.metrics.objective(now, !failed && now <= softDeadline, failed);
       }
     });
     this.#pass(exchange, 'advise');

@@ -54,6 +54,7 @@ export function signalsOf(source: SignalSource): object {
     deciding: scheduler.deciding,
     draining: source.draining,
     attainment: source.metrics.attained(),
+    totals: source.metrics.totals(),
     arrivalRate: signals.arrivalRate(),
     arrivals: arrivals.lastMinute(performance.now()),
     busyShare: signals.busyShare(),

@@ -1,8 +1,9 @@
+import { RolloutEvidence } from '../kernels/rollout-evidence.ts';
 import type { LeaderPart } from './part.ts';
 import { ReconcilePart } from './reconcile/part.ts';
-import { noRollout } from './reconcile/rollout-step.ts';
+import { Rollout } from './rollout/step.ts';
 
 /** Everything that the leader runs, in the order in which it is started. */
 export function leaderParts(): LeaderPart[] {
-  return [new ReconcilePart({ rollout: noRollout })];
+  return [new ReconcilePart({ rollout: new Rollout(new RolloutEvidence()) })];
 }

@@ -126,6 +126,11 @@ export class CompanionMetrics {
     ratios,
   );
   readonly #attainment = new SlidingShare();
+  #attained = 0;
+  #missed = 0;
+  #failed = 0;
+  #batches = 0;
+  #items = 0;
   readonly #exposition: Exposition;
   readonly instruments: readonly Instrument[];
 
@@ -186,10 +191,32 @@ export class CompanionMetrics {
     this.waitSeconds.observe(waitMs / 1000);
   }
 
-  /** One request met its objective or did not. */
-  objective(now: number, met: boolean): void {
+  /** One request met its objective or did not; failed: because the model did not answer it properly. */
+  objective(now: number, met: boolean, failed = false): void {
     this.sloRequests.add(1, met ? 'true' : 'false');
     this.#attainment.record(now, met);
+    if (met) this.#attained++;
+    else if (failed) this.#failed++;
+    else this.#missed++;
+  }
+
+  /** How requests with an objective ended since the start, and batches with their items: counts that only grow. */
+  totals(): { requests: number; attained: number; missed: number; failed: number; batches: number; items: number } {
+    return {
+      requests: this.#attained + this.#missed + this.#failed,
+      attained: this.#attained,
+      missed: this.#missed,
+      failed: this.#failed,
+      batches: this.#batches,
+      items: this.#items,
+    };
+  }
+
+  /** A batch of so many items was sent to the model. */
+  dispatched(items: number): void {
+    this.batchItems.observe(items);
+    this.#batches++;
+    this.#items += items;
   }
 
   /** Share of the last minute's requests that met their objective; 1 when there were none. */

@@ -118,6 +118,17 @@ suite('companion metrics', (test) => {
     }
   });
 
+  test('totals count each request once, and only grow', () => {
+    const metrics = create();
+    metrics.objective(1, true);
+    metrics.objective(2, false);
+    metrics.objective(3, false, true);
+    metrics.dispatched(16);
+    metrics.dispatched(2);
+    const totals = metrics.totals();
+    assert.equal(totals, { requests: 3, attained: 1, missed: 1, failed: 1, batches: 2, items: 18 });
+  });
+
   test('attainment is 1 without traffic, else the share of the last minute', () => {
     const metrics = create();
     assert.is(metrics.attainment(), 1);

@@ -71,6 +71,13 @@ export function rolloutStateText(state: RolloutState): string {
   return JSON.stringify(state);
 }
 
+/** Whether two states are the same walk at the same point; evidence and times may differ. */
+export function sameWalk(one: RolloutState, other: RolloutState): boolean {
+  const point = ({ phase, stable, candidate, percent, written, before, reverts, reason }: RolloutState): string =>
+    JSON.stringify([phase, stable, candidate, percent, written, before, reverts, reason]);
+  return point(one) === point(other);
+}
+
 /** Reads the text. Undefined where there is none or it is not ours: the walk is then taken up from what KServe says. */
 export function readRolloutState(text: string | undefined): RolloutState | undefined {
   if (text === undefined || text.length > 4096) return undefined;
