@@ -45,12 +45,9 @@ export const annotationSpecs: readonly AnnotationSpec[] = [
   like('slo', 'sloMs'),
   like('slo-percentile', 'sloQuantile'),
   {
-    name: 'mode',
-    key: 'mode',
-    kind: kinds.oneOf('mode', 'act', 'advise', 'off'),
+    ...like('mode', 'mode'),
     description:
       'act on decisions; advise decides and reports everything and changes nothing; off passes requests through untouched',
-    fallback: 'act',
   },
   {
     ...like('patience', 'patience'),

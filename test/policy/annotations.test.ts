@@ -149,15 +149,16 @@ suite('annotations', (test) => {
   });
 
   test('an annotation and the flag of its name are read alike', () => {
-    const shared = annotationSpecs.filter(
-      ({ name }) => name !== 'mode' && companionOptionSpecs.some(({ flag }) => flag === name),
-    );
-    assert.ok(shared.length >= 8, `${shared.length}`);
+    const shared = annotationSpecs.filter(({ name }) => companionOptionSpecs.some(({ flag }) => flag === name));
+    assert.ok(shared.length >= 10, `${shared.length}`);
     const read = fc.record(Object.fromEntries(shared.map(({ name }) => [name, right[name] as fc.Arbitrary<string>])));
     fc.assert(
       fc.property(read, (settings) => {
         const { policy } = readAnnotations(ours(settings));
-        const options = resolveCompanionOptions({ ...settings, upstream: 'http://127.0.0.1:1' }, {});
+        const options = resolveCompanionOptions(
+          { ...settings, upstream: 'http://127.0.0.1:1', 'model-name': 'own' },
+          {},
+        );
         for (const { key } of shared) {
           const wanted = key === 'patience' && options.patience < 0 ? 'auto' : options[key as keyof typeof options];
           assert.equal(policy?.[key], wanted, key);
