@@ -104,7 +104,7 @@ function estimate(rows: BenchRow[], progress: Progress): void {
     atLeast(
       rows,
       `estimate, ${nameOf(each)}: in time at capacity (promise 99 %)`,
-      percent(figures.paceline),
+      percent(figures.simulated),
       98.5,
       '%',
     );

@@ -1,6 +1,6 @@
 import { OptionWord, PlanReason, ProblemWord } from './codes';
 import { get } from './memory';
-import { optionAt, Planner, sizeAt } from './problem';
+import { leastOf, optionAt, Planner, sizeAt } from './problem';
 import { attainmentOf } from './sizing';
 
 /** What all replicas cost an hour. */
@@ -24,7 +24,7 @@ export function holdBudget(planner: Planner): PlanReason {
   const least = get(planner.problem, ProblemWord.MinReplicas);
   if (planner.count == 2 && get(planner.problem, ProblemWord.Choose) == 0) splitBetweenTwo(planner, budget, least);
   while (costOf(planner) > budget * (1.0 + 1e-9)) {
-    const victim = cheapestLoss(planner, least);
+    const victim = cheapestLoss(planner);
     if (victim < 0) return PlanReason.BudgetBelowMinimum;
     const size = sizeAt(planner, victim);
     size.replicas -= 1.0;
@@ -77,13 +77,13 @@ function splitBetweenTwo(planner: Planner, budget: f64, least: f64): void {
 }
 
 /** The option whose last replica is missed least for its price, or -1 if none may lose one. */
-function cheapestLoss(planner: Planner, least: f64): i32 {
+function cheapestLoss(planner: Planner): i32 {
   let victim = -1;
   let smallest: f64 = Infinity;
   for (let i = 0; i < planner.count; i++) {
     const size = sizeAt(planner, i);
     const price = get(optionAt(planner, i), OptionWord.Price);
-    if (size.replicas <= least || price <= 0) continue;
+    if (size.replicas <= leastOf(planner, i) || price <= 0) continue;
     // Where nothing is lost yet, replicas that are not needed go first, then those beyond the tight need.
     const idle = size.replicas > size.need ? -2.0 : size.replicas > size.needTight ? -1.0 : 0.0;
     const lost = size.unlearned ? size.rate : size.rate * (attainmentOf(planner, i, size.replicas) - attainmentOf(planner, i, size.replicas - 1.0));

@@ -68,7 +68,8 @@ export function forecast(past: Forecast, horizon: f64): void {
       from = lineFrom;
     }
   }
-  const variance = spread * max(level, 1);
+  // After a minute without a request nothing is expected; after one request anything up to a few.
+  const variance = level > 0 ? spread * max(level, 1) : 0;
   const uncertain = Math.sqrt(variance / <f64>(n - from));
   const burst = Math.sqrt(max(spread - 1.5, 0) * level);
   past.level = level;

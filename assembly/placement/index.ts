@@ -9,7 +9,7 @@ import { forecast } from './forecast';
 import { tellKnative } from './knative';
 import { checked, clamp, get, put } from './memory';
 import { normalAbove } from './normal';
-import { check, makePlanner, mostReplicas, optionAt, Planner, shareAt, Size, sizeAt } from './problem';
+import { check, leastOf, makePlanner, mostReplicas, optionAt, Planner, shareAt, Size, sizeAt } from './problem';
 import { capacityOf, spreadOf, weigh } from './queueing';
 import { attainmentOf, known, running, sizeOption } from './sizing';
 
@@ -99,18 +99,25 @@ function forecastDemand(planner: Planner): f64 {
 
 /** Nothing is known well enough: what was planned, or what runs, stays within its bounds. */
 function keepAll(planner: Planner): void {
-  const least = get(planner.problem, ProblemWord.MinReplicas);
-  for (let i = 0; i < planner.count; i++) {
-    const option = optionAt(planner, i);
-    sizeOption(planner, i, 0);
-    const size = sizeAt(planner, i);
-    size.replicas = clamp(known(get(option, OptionWord.Planned), running(option)), least, mostReplicas(planner));
-    size.rate = 0;
-    size.warm = 0;
-  }
   const chosen = <i32>get(planner.problem, ProblemWord.Chosen);
   const chooses = get(planner.problem, ProblemWord.Choose) == 1 && chosen >= 0;
   put(planner.plan, PlanWord.Chosen, chooses ? chosen : largestShare(planner));
+  for (let i = 0; i < planner.count; i++) {
+    const option = optionAt(planner, i);
+    // What is remembered of better signals stays as it is.
+    const extra = get(option, OptionWord.Extra);
+    const since = get(option, OptionWord.LowerSince);
+    const needed = get(option, OptionWord.LowerNeeded);
+    sizeOption(planner, i, 0);
+    put(option, OptionWord.Extra, extra);
+    put(option, OptionWord.LowerSince, since);
+    put(option, OptionWord.LowerNeeded, needed);
+    const size = sizeAt(planner, i);
+    const kept = known(get(option, OptionWord.Planned), running(option));
+    size.replicas = clamp(kept, leastOf(planner, i), mostReplicas(planner));
+    size.rate = 0;
+    size.warm = 0;
+  }
   holdBudget(planner);
 }
 

@@ -144,6 +144,13 @@ function checkOption(option: usize): void {
   }
 }
 
+/** Fewest replicas of option `i` once it is known which one serves: a variant that was not chosen needs none. */
+export function leastOf(planner: Planner, i: i32): f64 {
+  const problem = planner.problem;
+  const serves = get(problem, ProblemWord.Choose) != 1 || i == <i32>get(planner.plan, PlanWord.Chosen);
+  return serves ? get(problem, ProblemWord.MinReplicas) : 0;
+}
+
 /** Most replicas that the service allows. */
 export function mostReplicas(planner: Planner): f64 {
   const most = get(planner.problem, ProblemWord.MaxReplicas);

@@ -136,12 +136,12 @@ function idleIsShort(planner: Planner): bool {
 function settle(planner: Planner, option: usize, size: Size): f64 {
   const now = get(planner.problem, ProblemWord.Now);
   const before = known(get(option, OptionWord.Planned), running(option));
-  if (size.need >= before || size.unlearned) {
-    forget(option);
-    return size.need;
-  }
   // Going down with room to spare, so that the next breath of demand does not go up again.
   const wanted = min(max(size.needDown, size.need), before);
+  if (size.need >= before || wanted >= before || size.unlearned) {
+    forget(option);
+    return max(size.need, wanted);
+  }
   const since = known(get(option, OptionWord.LowerSince), now);
   const most = max(known(get(option, OptionWord.LowerNeeded), wanted), wanted);
   if (now - since >= stabiliseMs(planner)) {
@@ -149,7 +149,7 @@ function settle(planner: Planner, option: usize, size: Size): f64 {
     return most;
   }
   remember(option, since, most);
-  size.held = wanted < before ? 1 : 0;
+  size.held = 1;
   return before;
 }
 

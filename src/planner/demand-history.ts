@@ -50,7 +50,7 @@ export class DemandHistory {
     const firstMinute = Math.min(...this.#minutes.keys());
     return {
       perSecond: filled(this.#seconds, first, last),
-      perMinute: filled(this.#minutes, Math.max(firstMinute, minute - minutesKept + 1), minute - 1),
+      perMinute: filled(this.#minutes, Math.max(firstMinute, minute - minutesKept), minute - 1),
       ageMs: Math.max(now - this.#heardAt, 0),
     };
   }

@@ -1,6 +1,6 @@
 import { PlacementKernel, type PlacementProblem } from '../../kernels/placement.ts';
 import { defaultSettings, PacelinePolicy } from '../paceline.ts';
-import { WorkConserving } from '../rivals/static-rules.ts';
+import type { DispatchPolicy } from '../policy.ts';
 import { simulate } from '../run.ts';
 import { poisson } from '../workload.ts';
 
@@ -83,13 +83,14 @@ export function queueProblem(each: QueueCase): PlacementProblem {
   };
 }
 
-/** At `load` times the estimated capacity: the estimate, and what the simulator finds for work-conserving dispatch and for Paceline. */
+/** At `load` times the estimated capacity: the estimated share in time, and what the simulator finds for a dispatch policy. */
 export function queueEstimate(
   each: QueueCase,
   load: number,
   seconds: number,
-  kernel = new PlacementKernel(),
-): { capacity: number; estimate: number; greedy: number; paceline: number } {
+  policy: DispatchPolicy = pacelineFor(each),
+): { capacity: number; estimate: number; simulated: number } {
+  const kernel = new PlacementKernel();
   const problem = queueProblem(each);
   const capacity = kernel.capacity(problem, each.batch);
   const rate = capacity * load;
@@ -101,12 +102,13 @@ export function queueEstimate(
     noise: each.noise,
     meanMs: (items: number) => each.base + each.item * items,
   };
-  const options = { seed: 1, warmupMs: 15_000 };
-  const settings = { ...defaultSettings(each.sloMs), maxBatchItems: each.batch };
   return {
     capacity,
     estimate: kernel.estimate(problem, rate, each.batch).attainment,
-    greedy: simulate(new WorkConserving(each.batch), workload, model, options).goodput,
-    paceline: simulate(new PacelinePolicy(settings, 0), workload, model, options).goodput,
+    simulated: simulate(policy, workload, model, { seed: 1, warmupMs: 15_000 }).goodput,
   };
+}
+
+function pacelineFor(each: QueueCase): DispatchPolicy {
+  return new PacelinePolicy({ ...defaultSettings(each.sloMs), maxBatchItems: each.batch }, 0);
 }
