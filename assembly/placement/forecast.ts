@@ -31,11 +31,12 @@ const CHANGE: f64 = 14.0;
 const FALL_SECONDS: i32 = 10;
 /** A quantile of 95 %. */
 const MARGIN: f64 = 1.645;
+const HELD_SECONDS: i32 = 2;
 const LINE_SECONDS: i32 = 30;
 /** A trend is believed for this long. */
 const TREND_SECONDS_MAX: f64 = 30.0;
 
-export function forecast(past: Forecast, horizon: f64): void {
+export function forecast(past: Forecast, horizon: f64, heldSeconds: f64): void {
   const n = past.count;
   past.level = 0;
   past.demand = 0;
@@ -48,12 +49,15 @@ export function forecast(past: Forecast, horizon: f64): void {
     const cut = bestCut(past, from, spread);
     if (cut < 0) break;
     const after = meanOf(past, cut, n);
-    if (after < level && n - cut < FALL_SECONDS) {
-      level = max(level, meanOf(past, from, cut));
-      break;
-    }
+    // Until a fall is believed, the mean since the last rise counts, which a burst of one second leaves soon.
+    if (after < level && n - cut < FALL_SECONDS) break;
     from = cut;
     level = after;
+  }
+  // What was held upstream during a start from zero comes in a second or two, but was asked for over the whole start.
+  if (from > 0 && n - from <= HELD_SECONDS && meanOf(past, 0, from) == 0) {
+    const length = <f64>(n - from);
+    level *= length / (length + heldSeconds);
   }
   let trend: f64 = 0;
   const lineFrom = max(n - LINE_SECONDS, 0);

@@ -93,7 +93,7 @@ function forecastDemand(planner: Planner): f64 {
   past.count = <i32>get(problem, ProblemWord.Seconds);
   if (past.count == 0) return get(problem, ProblemWord.Rate);
   const horizon = (get(problem, ProblemWord.PlanEveryMs) + get(problem, ProblemWord.ColdMs)) / 1000.0 + 1.0;
-  forecast(past, horizon);
+  forecast(past, horizon, get(problem, ProblemWord.ColdMs) / 1000.0);
   return past.demand;
 }
 
@@ -267,6 +267,6 @@ export function demand(handle: usize, horizon: f64): f64 {
   const planner = changetype<Planner>(handle);
   check(planner);
   planner.forecast.count = <i32>get(planner.problem, ProblemWord.Seconds);
-  forecast(planner.forecast, checked(horizon, 0, 3600));
+  forecast(planner.forecast, checked(horizon, 0, 3600), get(planner.problem, ProblemWord.ColdMs) / 1000.0);
   return planner.forecast.demand;
 }

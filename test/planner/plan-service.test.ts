@@ -65,6 +65,16 @@ suite('how many replicas', (test) => {
     assert.ok(calm.demand < 50, `${calm.demand} a second`);
   });
 
+  test('what was held during a start from zero, and a burst of one second, are no lasting demand', () => {
+    const quiet = steady(0).slice(10);
+    const bounds = { minReplicas: 0, maxReplicas: 0, containerConcurrency: 0 };
+    const coldStart = { p50Ms: 9000, p95Ms: 9000, count: 3 };
+    const held = planService(problem({ bounds, coldStart, demand: { perSecond: [...quiet, 400] } }));
+    assert.is(held.replicas, 1);
+    const burst = planService(problem({ demand: { perSecond: [...steady(40).slice(5), 600, 40, 40, 40, 40] } }));
+    assert.ok(burst.demand < 200, `${burst.demand} a second`);
+  });
+
   test('fewer only once fewer have done for the time of stabilisation', () => {
     let each = problem({ demand: { perSecond: steady(400) }, revisions: [revision({ readyReplicas: 4 })] });
     let plan = planService(each);
