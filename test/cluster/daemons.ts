@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { existsSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { getPriority, setPriority } from 'node:os';
 import { join } from 'node:path';
 import { until } from './command.ts';
 import { childOf, enterAll, startTimeOf } from './namespaces.ts';
@@ -20,17 +21,26 @@ export async function start(daemon: Daemon): Promise<boolean> {
   if (runningPid(daemon.name)) return false;
   const log = openSync(logOf(daemon.name), 'a');
   const [program, ...prefix] = enterAll() as [string, ...string[]];
-  const entering = spawn(program, [...prefix, ...daemon.command], {
-    detached: true,
-    stdio: ['ignore', log, log],
-    cwd: paths.run,
-  });
+  const entering = atNormalPriority(() =>
+    spawn(program, [...prefix, ...daemon.command], { detached: true, stdio: ['ignore', log, log], cwd: paths.run }),
+  );
   entering.unref();
   // The program itself is the child of what entered the process namespace for it.
   await until(`the start of ${daemon.name}`, () => childOf(entering.pid as number) !== undefined, 5_000);
   const pid = childOf(entering.pid as number) as number;
   writeFileSync(pidFileOf(daemon.name), `${pid} ${startTimeOf(pid)}\n`);
   return true;
+}
+
+/** Whoever starts the cluster at a low priority, to build it, means the building and not what runs afterwards. */
+function atNormalPriority<T>(work: () => T): T {
+  const own = getPriority();
+  setPriority(0);
+  try {
+    return work();
+  } finally {
+    setPriority(own);
+  }
 }
 
 /** Ends a program as a crash would, and waits until it is gone. */

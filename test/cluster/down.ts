@@ -5,10 +5,11 @@ import { networkNamespacePath, paths } from './settings.ts';
 /**
  * Ends the cluster and removes all of its traces but what is built and the logs. Does nothing where none runs.
  *
- * @throws Error when something would be left.
+ * @param force also when somebody runs something inside its network: that is ended too.
+ * @throws Error, with nothing changed, when somebody does and `force` is not set.
  */
-export async function down(): Promise<void> {
-  await removeNamespaces();
+export async function down(force = false): Promise<void> {
+  await removeNamespaces(force);
   rmSync(paths.run, { recursive: true, force: true });
 }
 

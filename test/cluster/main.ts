@@ -4,7 +4,7 @@
 //   npm run cluster:load                 loads the project's image, made of dist/ as it is now
 //   npm run cluster:load -- ARCHIVE      loads another image
 //   npm run cluster:status
-//   npm run cluster:down
+//   npm run cluster:down [-- --force]    --force also ends what runs inside its network
 import { resolve } from 'node:path';
 import { progress } from './command.ts';
 import { down } from './down.ts';
@@ -26,12 +26,12 @@ try {
 async function perform(): Promise<number> {
   if (command === 'status') return (await printStatus()) ? 0 : 1;
   if (command !== 'up' && command !== 'load' && command !== 'down') {
-    console.error('usage: up [--level LEVEL] [--knative LINE] | load [ARCHIVE] | status | down');
+    console.error('usage: up [--level LEVEL] [--knative LINE] | load [ARCHIVE] | status | down [--force]');
     return 2;
   }
   return withLock(async () => {
     if (command === 'down') {
-      await down();
+      await down(args.includes('--force'));
       progress('down: nothing is left but what is built and the logs');
       return 0;
     }

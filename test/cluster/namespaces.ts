@@ -2,7 +2,17 @@
 // processes. Process 1 of the latter is `init`; when it is killed the kernel ends everything below it, and the mounts go
 // with the last of them.
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { programPath } from './build.ts';
 import { run, until } from './command.ts';
@@ -90,8 +100,20 @@ export function enterAll(): string[] {
   return ['nsenter', '--target', String(init), '--net', '--mount', '--pid', '--'];
 }
 
-/** Ends everything in the namespaces and takes them away, with the control groups. Does nothing where nothing is. */
-export async function removeNamespaces(): Promise<void> {
+/**
+ * Ends everything in the namespaces and takes them away, with the control groups. Does nothing where nothing is.
+ *
+ * @param force ends also what others run inside the network, such as tests.
+ * @throws Error that names them, with nothing changed, when there are such and `force` is not set.
+ */
+export async function removeNamespaces(force: boolean): Promise<void> {
+  const guests = await guestsInTheNetwork();
+  if (guests.length > 0 && !force) {
+    throw new Error(
+      `the cluster is in use: ${guests.join(', ')}. End them, or end it with them: npm run cluster:down -- --force`,
+    );
+  }
+  for (const guest of guests) endNow(Number.parseInt(guest, 10));
   const init = initProcess();
   if (init) {
     process.kill(init, 'SIGKILL');
@@ -99,12 +121,49 @@ export async function removeNamespaces(): Promise<void> {
   }
   rmSync(initFile, { force: true });
   if (existsSync(networkNamespacePath)) {
-    const left = (await run('ip', ['netns', 'pids', networkNamespace])).split('\n').filter((line) => line !== '');
-    if (left.length > 0)
-      throw new Error(`still in the network namespace: processes ${left.join(', ')}; end them first`);
+    await until('the network to be empty', async () => (await processesInTheNetwork()).length === 0, 10_000);
     await run('ip', ['netns', 'delete', networkNamespace]);
   }
   await until('control groups to be gone', removeControlGroups, 10_000);
+}
+
+/** Processes inside the cluster's network that are not the cluster's own: number and command. */
+async function guestsInTheNetwork(): Promise<string[]> {
+  const init = initProcess();
+  const own = init ? processNamespaceOf(init) : undefined;
+  const isOwn = (pid: number | undefined) => pid !== undefined && own !== undefined && processNamespaceOf(pid) === own;
+  // What entered the namespaces for a program stays outside as its parent.
+  const guests = (await processesInTheNetwork()).filter((pid) => !isOwn(pid) && !isOwn(childOf(pid)));
+  return guests.filter((pid) => existsSync(`/proc/${pid}`)).map((pid) => `${pid} (${commandOf(pid)})`);
+}
+
+async function processesInTheNetwork(): Promise<number[]> {
+  if (!existsSync(networkNamespacePath)) return [];
+  return (await run('ip', ['netns', 'pids', networkNamespace])).split('\n').filter(Boolean).map(Number);
+}
+
+function processNamespaceOf(pid: number): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/pid`);
+  } catch {
+    return undefined;
+  }
+}
+
+function commandOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim().slice(-80);
+  } catch {
+    return 'has ended';
+  }
+}
+
+function endNow(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has ended by itself.
+  }
 }
 
 /** Control groups that are left, by path. */

@@ -57,7 +57,7 @@ async function runAll(): Promise<void> {
     if (running()) progress('the cluster is left running: npm run cluster:down ends it');
     return;
   }
-  await withLock(down);
+  await withLock(() => down());
 }
 
 async function runOne(file: string, command: [string, ...string[]]): Promise<void> {

@@ -50,12 +50,13 @@ export async function up(choice: Choice): Promise<{ built: number; started: numb
     await makeCertificates();
     writeConfig();
   }
+  // Said before it is done: a start that fails in the middle must not be continued with another line of Knative.
+  const level = current && includes(current.level, choice.level) ? current.level : choice.level;
+  writeFileSync(choiceFile, JSON.stringify({ ...choice, level }));
   const started = await startKubernetes(choice);
   if (includes(choice.level, 'knative')) await once('knative', () => installKnative(choice));
   if (includes(choice.level, 'kserve')) await once('kserve', installKserve);
   await loadPacelineImage();
-  const level = current && includes(current.level, choice.level) ? current.level : choice.level;
-  writeFileSync(choiceFile, JSON.stringify({ ...choice, level }));
   return { built, started };
 }
 

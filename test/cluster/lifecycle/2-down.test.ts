@@ -1,15 +1,15 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import * as assert from 'uvu/assert';
 import { suite } from '../../support/suite.ts';
 import { daemons } from '../control-plane.ts';
 import { runningPid } from '../daemons.ts';
 import { down, traces } from '../down.ts';
-import { rolledOut } from '../kubectl.ts';
+import { enterNetwork, rolledOut } from '../kubectl.ts';
 import { withLock } from '../lock.ts';
 import { initProcess } from '../namespaces.ts';
 import { directory } from '../settings.ts';
-import { applyAsUser } from '../support/cluster.ts';
+import { applyAsUser, until } from '../support/cluster.ts';
 import { figure } from '../support/figures.ts';
 import { modelContainer } from '../support/services.ts';
 import { up } from '../up.ts';
@@ -30,7 +30,7 @@ suite('the end of the cluster', (test) => {
   let before: string[];
 
   test('a running cluster has what is looked for below', async () => {
-    await withLock(down);
+    await withLock(() => down());
     before = machine();
     await withLock(() => up({ level: 'k8s', knative: '1.23' }));
     await applyAsUser({
@@ -50,9 +50,24 @@ suite('the end of the cluster', (test) => {
     assert.ok(processesOfTheCluster().length >= daemons.length);
   });
 
+  test('while somebody runs something in its network, it is refused and nothing is changed', async () => {
+    const [program, ...prefix] = enterNetwork;
+    const guest = spawn(program, [...prefix, 'sleep', '600'], { stdio: 'ignore' });
+    const refusal = async () =>
+      withLock(() => down()).then(
+        () => '',
+        (error: Error) => error.message,
+      );
+    await until('the guest', () => readFileSync(`/proc/${guest.pid}/comm`, 'utf8').trim() === 'sleep', 5_000);
+    assert.match(await refusal(), new RegExp(`in use: ${guest.pid} \\(sleep 600\\)`));
+    assert.ok(daemons.every((daemon) => runningPid(daemon.name)));
+    guest.kill('SIGKILL');
+    await until('its end', () => guest.signalCode !== null, 5_000);
+  });
+
   test('nothing is left: no process, mount, namespace, control group or file, in whatever state it was', async () => {
     const started = Date.now();
-    await withLock(down);
+    await withLock(() => down());
     figure('down takes', (Date.now() - started) / 1000, 's');
     assert.equal(traces(), []);
     assert.equal(processesOfTheCluster(), []);
@@ -65,7 +80,7 @@ suite('the end of the cluster', (test) => {
   });
 
   test('a second end does nothing', async () => {
-    await withLock(down);
+    await withLock(() => down());
     assert.equal(traces(), []);
   });
 });

@@ -21,6 +21,6 @@ suite('the cluster with Knative 1.21', (test) => {
       env: { ...process.env, KUBECONFIG: paths.kubeconfig },
     });
     assert.match(said, /Total: +(\d+)\s+Passed: +\1/);
-    await withLock(down);
+    await withLock(() => down());
   });
 });
