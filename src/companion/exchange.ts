@@ -92,6 +92,11 @@ export function writeReply(
     const known = response.stream === undefined ? [...headers] : forHttp2(headers);
     known.push('content-length', String(lengthOf(slices)));
     response.writeHead(status, known as never);
+    // Node writes a short text together with the head, in one piece; bytes go as a list of pieces.
+    if (slices.length === 1 && (slices[0] as Buffer).length <= inOnePieceMax && response.stream === undefined) {
+      response.end((slices[0] as Buffer).toString('latin1'), 'latin1');
+      return;
+    }
     for (const slice of slices.slice(0, -1)) response.write(slice);
     response.end(slices[slices.length - 1]);
   } catch {
@@ -119,5 +124,6 @@ declare module 'node:http' {
   }
 }
 
+const inOnePieceMax = 4096;
 const empty = Buffer.alloc(0);
 const unmeasured: Measured = { items: 0, signature: '', uniform: true, holes: [] };

@@ -12,9 +12,8 @@ import { BatchCall, type CallContext } from './batch-call.ts';
 import { type BodyEnd, type ByteBudget, readBody } from './body.ts';
 import { codeOfReason, type ErrorCode, knownCode } from './errors.ts';
 import { Exchange, writeError } from './exchange.ts';
-import { headersKey } from './headers.ts';
 import { HintReader } from './hints.ts';
-import { LaneTable } from './lanes.ts';
+import { LaneKeys } from './lane-keys.ts';
 import type { PassThrough } from './pass-through.ts';
 import type { LivePolicy } from './policy-in-force.ts';
 import { ResendBudget } from './resend-budget.ts';
@@ -52,7 +51,7 @@ export class Intake {
   readonly #parts: IntakeParts;
   readonly #hints: HintReader;
   readonly #call: CallContext;
-  readonly #sharedHeaders: ReadonlySet<string>;
+  readonly #laneKeys: LaneKeys;
   #protocols: ReturnType<typeof createProtocols>;
   #open = 0;
   #alone = 0;
@@ -61,7 +60,8 @@ export class Intake {
     this.#options = options;
     this.#parts = parts;
     this.#protocols = parts.createProtocols();
-    this.#sharedHeaders = new Set(options.shareAcrossHeaders);
+    const sharedHeaders = new Set(options.shareAcrossHeaders);
+    this.#laneKeys = new LaneKeys(sharedHeaders);
     this.#hints = new HintReader(options.trustHeaders, parts.policy);
     this.#call = {
       upstream: parts.upstream,
@@ -69,7 +69,7 @@ export class Intake {
       warnings: new RareWarnings(parts.log),
       scheduler: parts.scheduler,
       budget: new ResendBudget(),
-      sharedHeaders: this.#sharedHeaders,
+      sharedHeaders,
       variant: parts.variant,
       protocolFailed: (error) => this.#protocolFailed(error),
     };
@@ -154,9 +154,8 @@ export class Intake {
     exchange.hardDeadline = hints.hardDeadline;
     exchange.band = hints.band;
     exchange.tenant = hints.tenant;
-    const headers = headersKey(exchange.request.rawHeaders, this.#sharedHeaders);
     const signature = exchange.renamed ? `${measured.signature}\u0002renamed` : measured.signature;
-    exchange.laneKey = LaneTable.keyOf(exchange.request.url ?? '', headers, signature);
+    exchange.laneKey = this.#laneKeys.keyOf(exchange.request, signature);
     if (mode === 'advise') return this.#advise(exchange);
     this.arrivals.add(exchange.arrivedAt, measured.items);
     if (!measured.uniform) this.#sendAlone(exchange, 'mixed-rows');
