@@ -2,7 +2,7 @@
 export interface Line {
   readonly label: string;
   readonly values: readonly (number | null)[];
-  /** One of the page's line colours, 1 to 4. */
+  /** One of the page's line colours, 1 to 5. */
   readonly colour: number;
   readonly dashed?: boolean;
 }

@@ -3,8 +3,8 @@ import type { Report, SideReport } from './report.ts';
 import { percent } from './text.ts';
 
 const style = `
-:root { color-scheme: light dark; --c1: #2563eb; --c2: #d97706; --c3: #dc2626; --c4: #059669; --soft: #8883; --text: #1f2937; --back: #fff; }
-@media (prefers-color-scheme: dark) { :root { --c1: #60a5fa; --c2: #fbbf24; --c3: #f87171; --c4: #34d399; --text: #e5e7eb; --back: #111827; } }
+:root { color-scheme: light dark; --c1: #2563eb; --c2: #d97706; --c3: #dc2626; --c4: #059669; --c5: #7c3aed; --soft: #8883; --text: #1f2937; --back: #fff; }
+@media (prefers-color-scheme: dark) { :root { --c1: #60a5fa; --c2: #fbbf24; --c3: #f87171; --c4: #34d399; --c5: #a78bfa; --text: #e5e7eb; --back: #111827; } }
 body { font: 15px/1.5 system-ui, sans-serif; color: var(--text); background: var(--back); max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
 table { border-collapse: collapse; margin: .5rem 0 1rem; font-variant-numeric: tabular-nums; }
 th, td { text-align: right; padding: .2rem .7rem; border-bottom: 1px solid var(--soft); }
@@ -14,7 +14,7 @@ figure { margin: 1.2rem 0; } figcaption { font-weight: 600; } figcaption small {
 svg { width: 100%; height: auto; } .grid { stroke: var(--soft); } .axis, .phase { font-size: 11px; fill: currentColor; opacity: .75; }
 .band0 { fill: transparent; } .band1 { fill: var(--soft); opacity: .4; }
 .line { fill: none; stroke: currentColor; stroke-width: 1.6; stroke-linejoin: round; } .dashed { stroke-dasharray: 4 3; }
-.level { stroke: var(--c3); stroke-dasharray: 2 4; color: var(--c3); } .c1 { color: var(--c1); } .c2 { color: var(--c2); } .c3 { color: var(--c3); } .c4 { color: var(--c4); }
+.level { stroke: var(--c3); stroke-dasharray: 2 4; color: var(--c3); } .c1 { color: var(--c1); } .c2 { color: var(--c2); } .c3 { color: var(--c3); } .c4 { color: var(--c4); } .c5 { color: var(--c5); }
 .key { font-weight: 400; font-size: 13px; margin-left: .8rem; } .key::before { content: ''; display: inline-block; width: 1.2em; border-top: 2px solid currentColor; vertical-align: middle; margin-right: .3em; }
 .key.dashed::before { border-top-style: dashed; } .key.level::before { border-top-style: dotted; }
 .held { color: var(--c4); } .missed { color: var(--c3); font-weight: 600; }
@@ -58,22 +58,30 @@ export function htmlReport(report: Report): string {
     ]);
     charts.push(chartSvg({ title: 'Replicas', unit: 'pods', bands, lines }));
   }
-  return `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${escapeHtml(report.scenario)}: load test</title><style>${style}</style></head>
-<body>
+  return pageOf(
+    `${report.scenario}: load test`,
+    `
 <h1>Load test: ${escapeHtml(report.scenario)}</h1>
 <p>SLO ${sloMs} ms at ${percent(report.quantile)}, begun ${escapeHtml(report.startedAt)}. ${report.passed ? '<span class="held">Every threshold held.</span>' : '<span class="missed">Not every threshold held.</span>'}</p>
 ${sides.map((side) => sideTable(report, side)).join('\n')}
 ${charts.join('\n')}
 <h2>Thresholds</h2>
-<div class="scroll"><table><tr><th>series</th><th>condition</th><th></th></tr>${report.thresholds
-    .map(
-      ({ series, condition, held }) =>
-        `<tr><td>${escapeHtml(series)}</td><td>${escapeHtml(condition)}</td><td class="${held ? 'held' : 'missed'}">${held ? 'held' : 'missed'}</td></tr>`,
-    )
-    .join('')}</table></div>
+<div class="scroll"><table><tr><th>series</th><th>condition</th><th></th></tr>${report.thresholds.map(thresholdRow).join('')}</table></div>`,
+  );
+}
+
+/** A page with the report's style, in light or dark as its reader likes. */
+export function pageOf(title: string, body: string): string {
+  return `<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${escapeHtml(title)}</title><style>${style}</style></head>
+<body>${body}
 </body></html>
 `;
+}
+
+function thresholdRow({ series, condition, held }: Report['thresholds'][number]): string {
+  const verdict = held ? 'held' : 'missed';
+  return `<tr><td>${escapeHtml(series)}</td><td>${escapeHtml(condition)}</td><td class="${verdict}">${verdict}</td></tr>`;
 }
 
 function sideTable(report: Report, side: SideReport): string {
