@@ -10,6 +10,8 @@ import { digitsCommand } from './digits.ts';
 import { lintCommand } from './lint.ts';
 import { simulateCommand } from './simulate.ts';
 import { startCommand } from './start.ts';
+import { offCommand, onCommand } from './switch.ts';
+import { uninstallCommand } from './uninstall.ts';
 import { variantsCommand } from './variants.ts';
 
 /** The whole command line: its help is the map of the product. */
@@ -25,7 +27,13 @@ export function program(): Command {
     .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
   root.commandsGroup('Try it:').addCommand(startCommand()).addCommand(demoCommand()).addCommand(simulateCommand());
   root.commandsGroup('Put it in front of your model:').addCommand(companionCommand()).addCommand(agentCommand());
-  root.commandsGroup('Run it in a cluster:').addCommand(controllerCommand()).addCommand(lintCommand());
+  root
+    .commandsGroup('Run it in a cluster:')
+    .addCommand(controllerCommand())
+    .addCommand(lintCommand())
+    .addCommand(offCommand())
+    .addCommand(onCommand())
+    .addCommand(uninstallCommand());
   root
     .commandsGroup('The parts of the demonstration:')
     .addCommand(digitsCommand())

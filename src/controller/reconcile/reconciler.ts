@@ -162,7 +162,8 @@ export class Reconciler {
       policy,
       observations,
     );
-    const fast = isFast(plan, observations, observed);
+    // A rollout that walks gathers evidence with every look.
+    const fast = isFast(plan, observations, observed) || enforced.pollMs !== undefined;
     poller.setFast(key, fast);
     const asked = enforced.pollMs ?? Number.POSITIVE_INFINITY;
     return { afterMs: Math.min(asked, jittered(fast ? fastPeriodMs : periodMs, 0.1, this.#parts.chance)) };

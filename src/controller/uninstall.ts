@@ -1,0 +1,175 @@
+import { type Chance, type Clock, pause } from '../kube/clock.ts';
+import type { KubeApi } from '../kube/kube-api.ts';
+import { isConflict, isNotFound } from '../kube/kube-error.ts';
+import { LeaseElection } from '../kube/lease-election.ts';
+import { listAll } from '../kube/list-all.ts';
+import { type KubeObject, kinds, type ObjectName } from '../kube/objects.ts';
+import type { Log } from '../telemetry/log.ts';
+import { holdingOf, originalKey } from './actuators/originals.ts';
+import { batcherAnnotation } from './admission/inference-service.ts';
+
+export interface UninstallParts {
+  readonly api: KubeApi;
+  readonly clock: Clock;
+  readonly chance: Chance;
+  readonly log: Log;
+  readonly lease: ObjectName;
+  readonly identity: string;
+  /** How long to wait for the lease. */
+  readonly timeoutMs: number;
+}
+
+export interface GivenBack {
+  readonly restored: number;
+  /** What could not be restored, and why. */
+  readonly failed: readonly string[];
+}
+
+const tries = 5;
+/** A leader that lost its lease notices with its next renewal, or when it has not renewed for ten seconds. */
+const letGoMs = 10_000;
+const webhooksName = 'paceline.dev';
+/** Nobody acts for this long after everything was given back: time enough to delete the controller. */
+const holdMs = 600_000;
+
+/**
+ * Gives everything back. It takes the controller's lease first, so that nothing is written again behind its back, and
+ * takes the webhooks out, so that what it restores stays restored. The lease stays taken for ten minutes.
+ *
+ * @throws {Error} where a running controller does not let go of the lease in time.
+ */
+export async function uninstall(parts: UninstallParts): Promise<GivenBack> {
+  const { api, log } = parts;
+  await takeLease(parts);
+  for (const kind of [kinds.mutatingWebhook, kinds.validatingWebhook]) {
+    await ignoringAbsence(() => api.mergePatch(kind, { name: webhooksName }, { webhooks: [] }));
+  }
+  const failed: string[] = [];
+  let restored = 0;
+  const restore = async (what: string, run: () => Promise<boolean>) => {
+    try {
+      if (await retried(run)) {
+        restored++;
+        log.info({ what }, 'given back');
+      }
+    } catch (error) {
+      failed.push(`${what}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  };
+  for await (const { metadata } of listAll(api, kinds.revision)) {
+    const what = `revision ${metadata.namespace}/${metadata.name}`;
+    if (metadata.annotations?.[originalKey(kinds.revision)] !== undefined) {
+      await restore(what, () => restoreRevision(api, metadata));
+    }
+  }
+  for await (const policy of listAll(api, kinds.inferencePolicy)) {
+    const { metadata } = policy;
+    if (metadata.annotations?.[originalKey(kinds.inferencePolicy)] !== undefined) {
+      await restore(`deployment of ${metadata.namespace}/${metadata.name}`, () => restoreDeployment(api, policy));
+    }
+  }
+  for await (const { metadata } of listAll(api, kinds.inferenceService)) {
+    const annotations = metadata.annotations ?? {};
+    if (
+      annotations[batcherAnnotation] !== undefined ||
+      annotations[originalKey(kinds.inferenceService)] !== undefined
+    ) {
+      await restore(`inferenceservice ${metadata.namespace}/${metadata.name}`, () => restoreService(api, metadata));
+    }
+  }
+  return { restored, failed };
+}
+
+/** Waits for the lease, by force: whoever holds it stops writing when it is somebody else's. */
+async function takeLease({ api, clock, chance, log, lease, identity, timeoutMs }: UninstallParts): Promise<void> {
+  await ignoringAbsence(() =>
+    retried(async () => {
+      const held = await api.get(kinds.lease, lease);
+      const spec = { ...(held.spec as object), holderIdentity: '' };
+      await api.replace(kinds.lease, { metadata: held.metadata, spec });
+      return true;
+    }),
+  );
+  const election = new LeaseElection({ lease, identity, api, clock, chance, log, durationMs: holdMs, retryMs: 200 });
+  election.start();
+  const endMs = clock.monotonicMs() + timeoutMs;
+  while (!election.leads) {
+    if (clock.monotonicMs() > endMs) {
+      await election.stop();
+      throw new Error(
+        `the controller did not let go of its lease ${lease.namespace}/${lease.name}: stop it and try again`,
+      );
+    }
+    await pause(clock, 100);
+  }
+  await pause(clock, letGoMs);
+}
+
+async function restoreRevision(api: KubeApi, name: ObjectName): Promise<boolean> {
+  const prefix = 'autoscaling.knative.dev/';
+  const { metadata, ...rest } = await api.get(kinds.revision, name);
+  const held = holdingOf(kinds.revision, { metadata, ...rest });
+  const annotations: Record<string, string | null> = { [originalKey(kinds.revision)]: null };
+  for (const [field, before] of Object.entries(held?.original ?? {})) {
+    if (metadata.annotations?.[prefix + field] === held?.applied[field]) annotations[prefix + field] = before;
+  }
+  const { resourceVersion } = metadata;
+  await api.mergePatch(kinds.revision, name, { metadata: { resourceVersion, annotations } });
+  return true;
+}
+
+async function restoreDeployment(api: KubeApi, policy: KubeObject): Promise<boolean> {
+  const { namespace } = policy.metadata;
+  const held = holdingOf(kinds.inferencePolicy, policy);
+  for await (const { metadata, spec } of listAll(api, kinds.deployment, { namespace })) {
+    const field = `replicas.${metadata.uid}`;
+    const original = held?.original[field];
+    const now = String((spec as { replicas?: number } | undefined)?.replicas ?? 1);
+    if (typeof original !== 'string' || held?.applied[field] !== now) continue;
+    await api.scale(kinds.deployment, metadata, Number(original));
+  }
+  const annotations = { [originalKey(kinds.inferencePolicy)]: null };
+  await api.mergePatch(kinds.inferencePolicy, policy.metadata, { metadata: { annotations } });
+  return true;
+}
+
+/** Takes back the batcher that admission added, and the share of traffic that a rollout held. */
+async function restoreService(api: KubeApi, name: ObjectName): Promise<boolean> {
+  const service = await api.get(kinds.inferenceService, name);
+  const { metadata, spec } = service;
+  const { predictor = {} } = (spec ?? {}) as {
+    predictor?: { batcher?: { maxBatchSize?: number; maxLatency?: number } };
+  };
+  const note = metadata.annotations?.[batcherAnnotation];
+  const { batcher } = predictor;
+  const ours = batcher != null && note === `${batcher.maxBatchSize}/${batcher.maxLatency}`;
+  const canary = holdingOf(kinds.inferenceService, service)?.original.canaryTrafficPercent;
+  const change = {
+    ...(ours ? { batcher: null } : {}),
+    ...(canary === undefined ? {} : { canaryTrafficPercent: canary === null ? null : Number(canary) }),
+  };
+  const annotations = { [batcherAnnotation]: null, [originalKey(kinds.inferenceService)]: null };
+  const { resourceVersion } = metadata;
+  const patch = { metadata: { resourceVersion, annotations }, spec: { predictor: change } };
+  await api.mergePatch(kinds.inferenceService, name, patch);
+  return true;
+}
+
+async function retried(run: () => Promise<boolean>): Promise<boolean> {
+  for (let i = 1; ; i++) {
+    try {
+      return await run();
+    } catch (error) {
+      if (isNotFound(error)) return false;
+      if (!isConflict(error) || i >= tries) throw error;
+    }
+  }
+}
+
+async function ignoringAbsence(run: () => Promise<unknown>): Promise<void> {
+  try {
+    await run();
+  } catch (error) {
+    if (!isNotFound(error)) throw error;
+  }
+}

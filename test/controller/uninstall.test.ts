@@ -1,0 +1,83 @@
+import * as assert from 'uvu/assert';
+import { uninstall } from '../../src/controller/uninstall.ts';
+import { LeaseElection } from '../../src/kube/lease-election.ts';
+import { kinds } from '../../src/kube/objects.ts';
+import { ControllerRig, namespace, original } from '../support/controller-rig.ts';
+import { suite } from '../support/suite.ts';
+
+const lease = { namespace: 'paceline-system', name: 'paceline-controller' };
+
+/** A controller that leads by the real election and has steered the service, with load on it. */
+async function steered() {
+  const rig = new ControllerRig();
+  await rig.start();
+  rig.api.seed(kinds.mutatingWebhook, { metadata: { name: 'paceline.dev' }, webhooks: [{ name: 'pod.paceline.dev' }] });
+  const election = new LeaseElection({
+    lease,
+    identity: 'controller',
+    api: rig.api,
+    clock: rig.clock,
+    chance: rig.chance,
+    log: rig.log,
+  });
+  election.start();
+  await rig.clock.advance(3_000);
+  const part = await rig.controller(() => election.leads);
+  rig.load = 300;
+  await rig.clock.advance(90_000);
+  assert.ok(rig.minScale() > 1);
+  return { rig, part, election };
+}
+
+async function uninstalled({ rig }: { rig: ControllerRig }) {
+  const parts = { api: rig.api, clock: rig.clock, chance: rig.chance, log: rig.log };
+  const done = uninstall({ ...parts, lease, identity: 'uninstall', timeoutMs: 60_000 });
+  await rig.clock.advance(60_000);
+  return await done;
+}
+
+suite('uninstall', (test) => {
+  test('what cannot be written is named, and the rest is restored', async () => {
+    const cluster = await steered();
+    cluster.rig.api.before = (verb, kind) => {
+      if (verb === 'mergePatch' && kind === kinds.revision) throw new Error('forbidden');
+    };
+    const { failed } = await uninstalled(cluster);
+    assert.is(failed.length, 1);
+    assert.match(failed[0] as string, /^revision shop\/digits-predictor-00001: forbidden/);
+    await cluster.part.stop();
+  });
+
+  test('under load, with the controller running: everything is as it was and stays so', async () => {
+    const cluster = await steered();
+    const { rig, part } = cluster;
+    const { restored, failed } = await uninstalled(cluster);
+    assert.equal(failed, []);
+    assert.ok(restored >= 1);
+    assert.equal(rig.revision(), original);
+    assert.equal(rig.api.peek(kinds.mutatingWebhook, { name: 'paceline.dev' })?.webhooks, []);
+    await rig.clock.advance(300_000);
+    assert.equal(rig.revision(), original, 'the old controller does not come back while the lease is taken');
+    await part.stop();
+  });
+
+  test('takes back the batcher that admission added, and leaves one that a user changed', async () => {
+    const cluster = await steered();
+    const { rig, part } = cluster;
+    const add = (name: string, maxLatency: number) =>
+      rig.api.seed(kinds.inferenceService, {
+        metadata: { namespace, name, annotations: { 'paceline.dev/batcher': '64/1' } },
+        spec: { predictor: { batcher: { maxBatchSize: 64, maxLatency } } },
+      });
+    add('ours', 1);
+    add('theirs', 100);
+    await uninstalled(cluster);
+    const batcher = (name: string) => {
+      const { spec } = rig.api.peek(kinds.inferenceService, { namespace, name }) as { spec: unknown };
+      return (spec as { predictor: { batcher?: object } }).predictor.batcher;
+    };
+    assert.is(batcher('ours'), undefined);
+    assert.equal(batcher('theirs'), { maxBatchSize: 64, maxLatency: 100 });
+    await part.stop();
+  });
+});
