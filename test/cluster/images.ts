@@ -74,9 +74,10 @@ export function writeProgramImages(choice: Choice): void {
   }
 }
 
-/** Loads the programs' images into the running cluster. */
-export async function loadProgramImages(choice: Choice): Promise<void> {
-  for (const image of programImages(choice)) {
+/** Loads the programs' images into the running cluster: those that every level needs, or the others. */
+export async function loadProgramImages(choice: Choice, which: 'basic' | 'others'): Promise<void> {
+  const wanted = programImages(choice).filter((image) => (image.part === helpers) === (which === 'basic'));
+  for (const image of wanted) {
     await loadOnce(archiveOf(image), stampIn(archiveOf(image)) ?? '');
   }
 }

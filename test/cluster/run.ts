@@ -57,7 +57,8 @@ async function runAll(): Promise<void> {
     if (running()) progress('the cluster is left running: npm run cluster:down ends it');
     return;
   }
-  await withLock(() => down());
+  // Somebody else may have begun to use it.
+  await withLock(() => down()).catch((error: Error) => progress(error.message));
 }
 
 async function runOne(file: string, command: [string, ...string[]]): Promise<void> {

@@ -54,7 +54,11 @@ export async function up(choice: Choice): Promise<{ built: number; started: numb
   const level = current && includes(current.level, choice.level) ? current.level : choice.level;
   writeFileSync(choiceFile, JSON.stringify({ ...choice, level }));
   const started = await startKubernetes(choice);
-  if (includes(choice.level, 'knative')) await once('knative', () => installKnative(choice));
+  // Loading takes about as long as the API server needs for the definitions, and mostly other resources.
+  const loading = loadProgramImages(choice, 'others');
+  loading.catch(() => {});
+  if (includes(choice.level, 'knative')) await once('knative', () => installKnative(choice, loading));
+  await loading;
   if (includes(choice.level, 'kserve')) await once('kserve', installKserve);
   await loadPacelineImage();
   return { built, started };
@@ -72,7 +76,7 @@ async function startKubernetes(choice: Choice): Promise<number> {
   );
   if (started > 0) progress('API server ready');
   // The kubelet must find the pods' pause image.
-  await loadProgramImages(choice);
+  await loadProgramImages(choice, 'basic');
   await startAll(otherDaemons);
   await once('dns', () => apply(dnsObjects()));
   await explained('kubelet', () =>
@@ -86,11 +90,12 @@ async function startKubernetes(choice: Choice): Promise<number> {
   return started;
 }
 
-async function installKnative(choice: Choice): Promise<void> {
+async function installKnative(choice: Choice, imagesLoaded: Promise<void>): Promise<void> {
   const install = await knativeInstall(choice.knative);
   await apply(install.definitions);
   await established();
   await apply(install.settings);
+  await imagesLoaded;
   await apply(install.workloads);
   await rolledOut('knative-serving', knativeDeployments, readyTimeoutSeconds);
   progress(`Knative Serving ${choice.knative} ready`);
