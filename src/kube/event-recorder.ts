@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import type { Log } from '../telemetry/log.ts';
 import type { Clock } from './clock.ts';
 import type { KubeApi } from './kube-api.ts';
 import { isConflict, isNotFound } from './kube-error.ts';
+import type { KubeLog } from './kube-log.ts';
 import { type KubeObject, kinds } from './objects.ts';
 
 /** The object that an event is about. */
@@ -17,7 +17,7 @@ export interface EventSubject {
 export interface EventOptions {
   readonly api: KubeApi;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly log: KubeLog;
   /** Which part of the program speaks. */
   readonly component: string;
 }

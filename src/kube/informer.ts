@@ -1,7 +1,7 @@
-import type { Log } from '../telemetry/log.ts';
 import { type Chance, type Clock, jittered, pause } from './clock.ts';
 import type { KubeApi, Selection, WatchEvent } from './kube-api.ts';
 import { isExpired, KubeError } from './kube-error.ts';
+import type { KubeLog } from './kube-log.ts';
 import { type KubeObject, keyOf, type ResourceKind } from './objects.ts';
 
 export interface InformerOptions<T> {
@@ -19,7 +19,7 @@ export interface InformerTools {
   readonly api: KubeApi;
   readonly clock: Clock;
   readonly chance: Chance;
-  readonly log: Log;
+  readonly log: KubeLog;
 }
 
 export type Change<T> = (key: string, now: T | undefined, before: T | undefined) => void;

@@ -1,7 +1,7 @@
-import type { Log } from '../telemetry/log.ts';
 import { type Chance, type Clock, jittered, pause } from './clock.ts';
 import type { KubeApi } from './kube-api.ts';
 import { isConflict, isNotFound } from './kube-error.ts';
+import type { KubeLog } from './kube-log.ts';
 import { type KubeObject, kinds, type ObjectName } from './objects.ts';
 
 export interface LeaseOptions {
@@ -11,7 +11,7 @@ export interface LeaseOptions {
   readonly api: KubeApi;
   readonly clock: Clock;
   readonly chance: Chance;
-  readonly log: Log;
+  readonly log: KubeLog;
   /** A lease that was not renewed for this long may be taken. Default 15 s. */
   readonly durationMs?: number;
   /** A leader that could not renew for this long stops leading. Default 10 s: it must be less than the duration. */

@@ -1,5 +1,5 @@
-import type { Log } from '../telemetry/log.ts';
 import { type Chance, type Clock, jittered } from './clock.ts';
+import type { KubeLog } from './kube-log.ts';
 
 /** What a worker wants next for its key: to be called again after this many ms, to be forgotten, or nothing. */
 export interface Again {
@@ -12,7 +12,7 @@ export interface WorkQueueOptions {
   readonly work: (key: string) => Promise<Again | undefined>;
   readonly clock: Clock;
   readonly chance: Chance;
-  readonly log: Log;
+  readonly log: KubeLog;
   /** Keys in work at once. Default 4. */
   readonly parallel?: number;
   /** Shortest time between two runs of one key in ms: changes in between are taken together. Default 250. */

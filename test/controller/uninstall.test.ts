@@ -73,8 +73,8 @@ suite('uninstall', (test) => {
     add('theirs', 100);
     await uninstalled(cluster);
     const batcher = (name: string) => {
-      const { spec } = rig.api.peek(kinds.inferenceService, { namespace, name }) as { spec: unknown };
-      return (spec as { predictor: { batcher?: object } }).predictor.batcher;
+      const spec = rig.api.peek(kinds.inferenceService, { namespace, name })?.spec;
+      return (spec as { predictor?: { batcher?: object } } | undefined)?.predictor?.batcher;
     };
     assert.is(batcher('ours'), undefined);
     assert.equal(batcher('theirs'), { maxBatchSize: 64, maxLatency: 100 });
