@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { OptionKind } from './option-kinds.ts';
 import { error, fieldOf, type Problem } from './problem.ts';
+import type { ProblemCode } from './problem-codes.ts';
 import { UnitError } from './units.ts';
 
 /** A rule over several fields, once for the API server (CEL) and once for everybody else. */
@@ -88,7 +89,7 @@ function complaint(kind: OptionKind, text: string): string | undefined {
 export function readObject<S extends z.ZodType>(
   schema: S,
   object: unknown,
-  code: string,
+  code: ProblemCode,
 ): { value?: z.output<S>; problems: Problem[] } {
   const result = schema.safeParse(object);
   if (result.success) return { value: result.data, problems: [] };
@@ -105,7 +106,7 @@ export function withReadableStatus(object: unknown, schema: z.ZodType): unknown 
   return schema.safeParse(status).success ? object : rest;
 }
 
-function problemsOf(issue: z.core.$ZodIssue, code: string): Problem[] {
+function problemsOf(issue: z.core.$ZodIssue, code: ProblemCode): Problem[] {
   if (issue.code !== 'unrecognized_keys') return [error(code, fieldOf(issue.path), issue.message)];
   return issue.keys.map((key) => error(code, fieldOf([...issue.path, key]), 'there is no such field: take it out'));
 }

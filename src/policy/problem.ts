@@ -1,8 +1,10 @@
+import type { ProblemCode } from './problem-codes.ts';
+
 /** What a user wrote that cannot work (`error`) or will hurt (`warning`). Admission, lint and status say the same. */
 export interface Problem {
   readonly severity: 'error' | 'warning';
   /** Stable, such as `PL_ANNOTATION_VALUE`: docs/errors.md lists all of them. */
-  readonly code: string;
+  readonly code: ProblemCode;
   /** Where, as Kubernetes writes it: `metadata.annotations[paceline.dev/slo]`, `spec.prices[0].price`. */
   readonly field: string;
   /** What is wrong, and what to do. */
@@ -18,16 +20,16 @@ export interface Place {
 }
 
 /** A problem at a place, made by `error` or `warning`. */
-export function problemAt(make: typeof error, code: string, place: Place, message: string): Problem {
+export function problemAt(make: typeof error, code: ProblemCode, place: Place, message: string): Problem {
   const problem = make(code, place.field, message);
   return place.object === undefined ? problem : { ...problem, object: place.object };
 }
 
-export function error(code: string, field: string, message: string): Problem {
+export function error(code: ProblemCode, field: string, message: string): Problem {
   return { severity: 'error', code, field, message };
 }
 
-export function warning(code: string, field: string, message: string): Problem {
+export function warning(code: ProblemCode, field: string, message: string): Problem {
   return { severity: 'warning', code, field, message };
 }
 

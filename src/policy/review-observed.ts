@@ -14,8 +14,14 @@ export interface Observations {
 /** From so many lanes by one header on it is worth a word. */
 const lanesMin = 4;
 
-/** What cannot be seen in the objects, and companions have seen. */
-export function reviewObserved({ observed, policy, minReplicas, mode, where }: ReviewContext): Problem[] {
+/** What cannot be seen in the objects, and companions have seen. The controller, which has seen it, asks this alone. */
+export function reviewObserved({
+  observed,
+  policy,
+  minReplicas,
+  mode,
+  where,
+}: Pick<ReviewContext, 'observed' | 'policy' | 'minReplicas' | 'mode' | 'where'>): Problem[] {
   if (observed === undefined) return [];
   const problems: Problem[] = [];
   const one = [...(observed.latencyMs ?? [])].sort((a, b) => a.items - b.items)[0];
