@@ -1,12 +1,11 @@
 import { stringify } from 'yaml';
 import { query } from './metric-names.ts';
 
-/**
- * Share of requests that may miss their objective: the default `slo-percentile` of 99. The figure of a service is not a
- * metric; who promises another percentile changes this one for the services of that rule.
- */
-const budget = 0.01;
-const by = 'namespace, inferenceservice, service';
+const by = 'kind, namespace, name';
+/** Share of requests that may miss their objective. */
+const budget = 'paceline:slo_budget:ratio';
+/** Where no controller says what is promised: that of the default percentile. */
+const usualBudget = 0.01;
 
 /**
  * Burn rates after the Google SRE workbook, chapter 5 (multi-window, multi-burn-rate): a budget of 30 days is spent this
@@ -21,7 +20,7 @@ const burns = [
 
 const windows = [...new Set(burns.flatMap(({ long, short }) => [short, long]))];
 const recorded = (window: string) => `paceline:slo_misses:ratio_rate${window}`;
-const service = '{{ $labels.namespace }}/{{ or $labels.inferenceservice $labels.service }}';
+const service = '{{ $labels.namespace }}/{{ $labels.name }}';
 
 /** Recorded miss ratios, alerts on burnt error budget, and alerts on Paceline itself. */
 export function alertsFile(): string {
@@ -33,30 +32,40 @@ export function alertsFile(): string {
       groups: [
         {
           name: 'paceline-slo-records',
-          rules: windows.map((window) => ({
-            record: recorded(window),
-            expr: query(
-              `sum by (${by}) (rate(paceline_slo_requests_total{met="false"}[${window}])) / sum by (${by}) (rate(paceline_slo_requests_total[${window}]))`,
-            ),
-          })),
+          rules: [
+            budgetRecord,
+            ...windows.map((window) => ({
+              record: recorded(window),
+              expr: query(
+                `sum by (${by}) (rate(paceline_slo_requests_total{met="false"}[${window}])) / sum by (${by}) (rate(paceline_slo_requests_total[${window}]))`,
+              ),
+            })),
+          ],
         },
         { name: 'paceline-slo', rules: burns.map(burnAlert) },
         { name: 'paceline', rules: ownAlerts() },
       ],
     },
   };
-  return `# Written by \`npm run manifests\` from the metrics that companions register: change it there.\n${stringify(rule, { lineWidth: 0 })}`;
+  return `# Written by \`npm run manifests\` from the metrics that companions and controller register: change it there.\n${stringify(rule, { lineWidth: 0 })}`;
 }
 
+const budgetRecord = {
+  record: budget,
+  expr: query(
+    `max by (${by}) (1 - paceline_slo_objective_ratio) or ${usualBudget} * group by (${by}) (paceline_lanes)`,
+  ),
+};
+
 function burnAlert({ rate, long, short, severity, spent }: (typeof burns)[number]): object {
-  const beyond = (window: string) => `${recorded(window)} > ${rate} * ${budget}`;
+  const beyond = (window: string) => `${recorded(window)} > on (${by}) ${rate} * ${budget}`;
   return {
     alert: 'PacelineErrorBudgetBurn',
-    expr: `${beyond(long)} and ${beyond(short)}`,
+    expr: `(${beyond(long)}) and on (${by}) (${beyond(short)})`,
     labels: { severity, long, short },
     annotations: {
       summary: `${service} misses its latency objective`,
-      description: `{{ $value | humanizePercentage }} of its requests missed the objective over ${long}: the error budget (1 %) goes ${rate} times too fast, ${spent}. kubectl describe plp of the service says what Paceline decided and why.`,
+      description: `{{ $value | humanizePercentage }} of its requests missed the objective over ${long}: the error budget goes ${rate} times too fast, ${spent}. kubectl describe plp of the service says what Paceline decided and why.`,
     },
   };
 }
@@ -80,6 +89,16 @@ function ownAlerts(): object[] {
       annotations: {
         summary: `${service} is served one request at a time`,
         description: 'Its replies do not hold one prediction for each item, so nothing can be batched.',
+      },
+    },
+    {
+      alert: 'PacelineWebhookCertificateExpires',
+      expr: query('min(paceline_webhook_certificate_expiry_seconds > 0) - time() < 3 * 86400'),
+      for: '1h',
+      labels: { severity: 'warning' },
+      annotations: {
+        summary: "The certificate of Paceline's webhooks ends within three days",
+        description: 'It should have been renewed long before. Once it has ended, new pods get no companion.',
       },
     },
     {

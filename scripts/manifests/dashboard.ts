@@ -7,12 +7,13 @@ interface Panel {
   readonly unit: string;
   /** Legend and expression of each line. `$s` stands for the selection of services above the panels. */
   readonly lines: readonly (readonly [legend: string, expression: string])[];
+  readonly min?: number;
   readonly max?: number;
 }
 
-const services = 'namespace=~"$namespace",inferenceservice=~"$inferenceservice"';
-const by = 'namespace, inferenceservice';
-const each = '{{namespace}}/{{inferenceservice}}';
+const services = 'namespace=~"$namespace",name=~"$name"';
+const by = 'namespace, name';
+const each = '{{namespace}}/{{name}}';
 
 const rows: readonly (readonly [string, readonly Panel[]])[] = [
   [
@@ -57,6 +58,40 @@ const rows: readonly (readonly [string, readonly Panel[]])[] = [
             'sum by (reason) (rate(paceline_requests_total{outcome=~"refused|failed",$s}[$__rate_interval]))',
           ],
         ],
+      },
+    ],
+  ],
+  [
+    'Decisions',
+    [
+      {
+        title: 'Replicas',
+        tells: 'As planned, and as they are.',
+        unit: 'short',
+        lines: [
+          [`planned: ${each}`, `max by (${by}) (paceline_planned_replicas{$s})`],
+          [`ready: ${each}`, `max by (${by}) (paceline_ready_replicas{$s})`],
+        ],
+      },
+      {
+        title: 'What plans are made by',
+        tells: 'Decisions a second by reason, explained in docs/reasons.md.',
+        unit: 'ops',
+        lines: [['{{reason}}', 'sum by (reason) (rate(paceline_decisions_total[$__rate_interval]))']],
+      },
+      {
+        title: 'Attainment beyond expectation',
+        tells: 'Below 0 the plan before promised more than came of it.',
+        unit: 'percentunit',
+        min: -1,
+        max: 1,
+        lines: [[each, `max by (${by}) (paceline_expectation_error_ratio{$s})`]],
+      },
+      {
+        title: 'Cost',
+        tells: 'An hour of what is planned, in the currency of the prices; in replica-seconds where there is none.',
+        unit: 'short',
+        lines: [[each, `max by (${by}) (paceline_planned_cost_per_hour{$s})`]],
       },
     ],
   ],
@@ -136,6 +171,85 @@ const rows: readonly (readonly [string, readonly Panel[]])[] = [
     ],
   ],
   [
+    'Advice and live policy',
+    [
+      {
+        title: 'Batches in mode advise',
+        tells: 'What would have set off batches, a second.',
+        unit: 'ops',
+        lines: [['{{trigger}}', 'sum by (trigger) (rate(paceline_advised_batches_total{$s}[$__rate_interval]))']],
+      },
+      {
+        title: 'Items of a batch in mode advise',
+        tells: 'Mean of the batches that would have been sent.',
+        unit: 'short',
+        lines: [
+          [
+            each,
+            `sum by (${by}) (rate(paceline_advised_batch_items_sum{$s}[$__rate_interval])) / sum by (${by}) (rate(paceline_advised_batch_items_count{$s}[$__rate_interval]))`,
+          ],
+        ],
+      },
+      {
+        title: 'Refusals in mode advise',
+        tells: 'Requests a second that would have been refused.',
+        unit: 'reqps',
+        lines: [['{{reason}}', 'sum by (reason) (rate(paceline_advised_refusals_total{$s}[$__rate_interval]))']],
+      },
+      {
+        title: 'Policy documents',
+        tells: 'Signed documents a second that companions took, or why they refused them.',
+        unit: 'ops',
+        lines: [['{{result}}', 'sum by (result) (rate(paceline_policy_documents_total{$s}[$__rate_interval]))']],
+      },
+    ],
+  ],
+  [
+    'The controller',
+    [
+      {
+        title: 'Admission',
+        tells: 'Objects a second that a webhook looked at, by what became of them.',
+        unit: 'ops',
+        lines: [
+          [
+            '{{webhook}}: {{outcome}}',
+            'sum by (webhook, outcome) (rate(paceline_admission_requests_total[$__rate_interval]))',
+          ],
+        ],
+      },
+      {
+        title: 'Time of admission, 99th percentile',
+        tells: 'The API server waits three seconds at most.',
+        unit: 's',
+        lines: [
+          [
+            '{{webhook}}',
+            'histogram_quantile(0.99, sum by (webhook, le) (rate(paceline_admission_seconds_bucket[$__rate_interval])))',
+          ],
+        ],
+      },
+      {
+        title: 'Signals',
+        tells: 'Companions that are asked, and questions without a usable answer.',
+        unit: 'short',
+        lines: [
+          ['companions', 'max(paceline_companions_polled)'],
+          ['{{what}}, a second', 'sum by (what) (rate(paceline_signal_failures_total[$__rate_interval]))'],
+        ],
+      },
+      {
+        title: 'Work',
+        tells: 'Services that wait to be planned for, and writes of their status.',
+        unit: 'short',
+        lines: [
+          ['waiting', 'max(paceline_services_waiting)'],
+          ['status writes, a second', 'sum(rate(paceline_status_writes_total[$__rate_interval]))'],
+        ],
+      },
+    ],
+  ],
+  [
     'The companions themselves',
     [
       {
@@ -169,7 +283,7 @@ const rows: readonly (readonly [string, readonly Panel[]])[] = [
   ],
 ];
 
-/** The dashboard for Grafana, whose every query is checked against the metrics that companions register. */
+/** The dashboard for Grafana, whose every query is checked against the metrics that companions and controller register. */
 export function dashboardFile(): string {
   const panels: object[] = [];
   let id = 0;
@@ -192,11 +306,7 @@ export function dashboardFile(): string {
       list: [
         { name: 'datasource', label: 'Data source', type: 'datasource', query: 'prometheus' },
         choice('namespace', 'Namespace', 'label_values(paceline_lanes, namespace)'),
-        choice(
-          'inferenceservice',
-          'InferenceService',
-          'label_values(paceline_lanes{namespace=~"$namespace"}, inferenceservice)',
-        ),
+        choice('name', 'Service', 'label_values(paceline_lanes{namespace=~"$namespace"}, name)'),
       ],
     },
     panels,
@@ -213,7 +323,7 @@ function timeSeries(id: number, panel: Panel, gridPos: object): object {
     datasource: { type: 'prometheus', uid: '$datasource' },
     gridPos,
     fieldConfig: {
-      defaults: { unit: panel.unit, min: 0, ...(panel.max === undefined ? {} : { max: panel.max }) },
+      defaults: { unit: panel.unit, min: panel.min ?? 0, ...(panel.max === undefined ? {} : { max: panel.max }) },
       overrides: [],
     },
     options: { legend: { displayMode: 'list', placement: 'bottom' }, tooltip: { mode: 'multi', sort: 'desc' } },
@@ -237,7 +347,6 @@ function choice(name: string, label: string, definition: string): object {
     refresh: 2,
     multi: true,
     includeAll: true,
-    // A plain Knative Service has no such label, which this selects too.
     allValue: '.*',
     current: { text: 'All', value: '$__all' },
   };

@@ -25,8 +25,9 @@ const { panels } = JSON.parse(dashboardFile()) as Dashboard;
 
 suite('dashboard and alerts', (test) => {
   test('a metric, a label or a value that no companion exports is refused', () => {
-    assert.throws(() => query('rate(paceline_request_total[5m])'), /no companion exports paceline_request_total/);
-    assert.throws(() => query('paceline_lanes_bucket'), /no companion exports/);
+    assert.throws(() => query('rate(paceline_request_total[5m])'), /nothing exports paceline_request_total/);
+    assert.throws(() => query('paceline_lanes_bucket'), /nothing exports/);
+    assert.throws(() => query('paceline_decisions_total{why="x"}'), /no label why/);
     assert.throws(() => query('paceline_slo_requests_total{hit="true"}'), /no label hit/);
     assert.throws(() => query('paceline_slo_requests_total{met="yes"}'), /never yes/);
     assert.throws(() => query('paceline_requests_total{outcome=~"refused|lost"}'), /never lost/);
@@ -67,7 +68,8 @@ suite('dashboard and alerts', (test) => {
     const burns = rules.filter(({ alert }) => alert === 'PacelineErrorBudgetBurn');
     assert.is(burns.length, 4);
     for (const { expr, labels = {} } of burns) {
-      const used = [...expr.matchAll(/paceline:[\w:]+/g)].map(([name]) => name);
+      const used = [...expr.matchAll(/paceline:slo_misses[\w:]+/g)].map(([name]) => name);
+      assert.ok(recorded.has('paceline:slo_budget:ratio') && expr.includes('paceline:slo_budget:ratio'));
       assert.equal(used, [
         `paceline:slo_misses:ratio_rate${labels.long}`,
         `paceline:slo_misses:ratio_rate${labels.short}`,
@@ -83,6 +85,6 @@ suite('dashboard and alerts', (test) => {
     );
     const given = [...monitors.matchAll(/targetLabel: (\w+)/g)].map(([, label]) => label as string);
     // The operator adds these two by itself.
-    assert.equal([...given, 'namespace', 'pod'].sort(), [...scrapeLabels].sort());
+    assert.equal([...new Set(given), 'namespace', 'pod'].sort(), [...scrapeLabels].sort());
   });
 });
