@@ -47,7 +47,7 @@ export async function run(progress: Progress): Promise<BenchReport> {
     rows,
     notes: [
       `Reference model: serial, 20 ms + 1 ms an item asleep, 413 above 32 items; 100 % = ${capacity.toFixed(0)} requests/s. SLO 200 ms and nothing else. Open-loop Poisson arrivals, latency from the intended send time.`,
-      "Anchors for CPU: KServe's agent with batcher 486 / 1,510 / 9,283 us a request at 1 / 20 / 190 KB, queue-proxy 98 to 125 us. They were measured on another machine, where a bare node:http and undici proxy took 76 to 88 us; bars in us are scaled by what that proxy takes in this run.",
+      "Anchors for CPU: KServe's agent with batcher 486 / 1,510 / 9,283 us a request at 1 / 20 / 190 KB, queue-proxy 98 to 125 us. They were measured on another machine, where a bare node:http and undici proxy, saturated, took 76 to 88 us; bars of saturated processes are scaled by what that proxy takes in this run. At 400/s most of the time goes into waking up, which no proxy here says the scale of: those bars are as given.",
       'CPU of a process is what the system accounts to it, all threads, after a warm-up of several thousand requests.',
     ],
   };
@@ -110,7 +110,7 @@ async function goodput(progress: Progress): Promise<BenchRow[]> {
 }
 
 /** CPU a request of the batching companion at 400/s, beside a fixed-timer batcher with the same splicing. */
-async function cpuAtLoad(progress: Progress, slower: number): Promise<BenchRow[]> {
+async function cpuAtLoad(progress: Progress): Promise<BenchRow[]> {
   const model = await MeasuredProcess.module('reference-model.ts', ['20', '1', '32']);
   const companion = await front('Paceline', model.port);
   const timer = await front('fixed timer', model.port);
@@ -119,7 +119,8 @@ async function cpuAtLoad(progress: Progress, slower: number): Promise<BenchRow[]
     const body = bodyOf(kilobytes * 1000);
     for (const process of [companion, timer]) {
       progress(`CPU at 400/s, ${kilobytes} KB: warming up`);
-      await load(process.port, 400, index === 0 ? 15 : 3, { body });
+      // V8 goes on compiling for as long as this: in the first ten seconds it costs as much as the requests.
+      await load(process.port, 400, index === 0 ? 40 : 4, { body });
     }
     const ours: number[] = [];
     const others: number[] = [];
@@ -139,7 +140,8 @@ async function cpuAtLoad(progress: Progress, slower: number): Promise<BenchRow[]
         name: `CPU a request at 400/s, ${kilobytes} KB`,
         value,
         unit: 'us',
-        ...scaledBar(value, bar, slower),
+        bar: `<= ${bar.toFixed(0)}`,
+        holds: value <= bar,
       },
       { name: `the same, fixed-timer batcher`, value: median(others), unit: 'us' },
     );
