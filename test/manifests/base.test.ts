@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import * as assert from 'uvu/assert';
 import { type KubernetesObject, keyOf, kustomized, objectsOf, overlays } from '../../scripts/manifests/charts.ts';
@@ -279,5 +279,29 @@ suite('samples', (test) => {
     const find = (kind: string) => objects.find((object) => object.kind === kind);
     assert.equal(readInferencePolicy(find('InferencePolicy')).problems, []);
     assert.equal(readPriceList(find('PriceList')).problems, []);
+  });
+});
+
+suite('the page about clusters', (test) => {
+  const page = readFileSync(new URL('../../docs/cluster.md', import.meta.url), 'utf8');
+  const root = fileURLToPath(new URL('../..', import.meta.url));
+
+  test('names files and folders that exist', () => {
+    const named = [...page.matchAll(/(?:manifests|src)\/[\w./-]*[\w-]/g)].map(([path]) => path);
+    assert.ok(named.length > 10);
+    assert.equal(
+      named.filter((path) => !existsSync(`${root}${path}`)),
+      [],
+    );
+  });
+
+  test('names npm scripts that exist', () => {
+    const { scripts } = JSON.parse(readFileSync(`${root}package.json`, 'utf8')) as { scripts: Record<string, string> };
+    const named = [...page.matchAll(/npm run ([\w:]+)/g)].map(([, name]) => name as string);
+    assert.ok(named.length >= 3);
+    assert.equal(
+      named.filter((name) => !(name in scripts)),
+      [],
+    );
   });
 });
