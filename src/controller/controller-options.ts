@@ -20,6 +20,7 @@ export interface ControllerOptions {
   readonly companionCpuLimit: string;
   readonly companionMemoryRequest: string;
   readonly companionMemoryLimit: string;
+  readonly kserveNamespace: string;
   readonly excludeNamespaces: readonly string[];
   readonly logLevel: string;
 }
@@ -120,6 +121,13 @@ export const controllerOptionSpecs: readonly ControllerOptionSpec[] = [
     kind: names,
     description: 'namespaces whose pods are never touched, beside our own and kube-*',
     fallback: 'knative-serving,kserve,istio-system,cert-manager',
+  },
+  {
+    key: 'kserveNamespace',
+    flag: 'kserve-namespace',
+    kind: name,
+    description: "where KServe's configuration is",
+    fallback: 'kserve',
   },
   {
     key: 'certificates',

@@ -46,6 +46,16 @@ export const batcherAnnotation = 'paceline.dev/batcher';
 /** Without our webhook KServe's own agent batches: with 1 ms it sends nearly at once, and does not wait 5 s. */
 const batcherLatencyMs = 1;
 
+/** What is known beside the two objects. */
+export interface Circumstances {
+  /** What an InferencePolicy says over the annotations. */
+  readonly live?: Partial<InferencePolicySpec> | undefined;
+  /** Annotations that KServe does not copy into templates here, beside those that it never copies. */
+  readonly uncopied?: readonly string[];
+  /** The update is our own: its canary steps are meant as they are. */
+  readonly byController?: boolean;
+}
+
 /** What the webhook made of an InferenceService. */
 export interface Defaulted {
   readonly service: InferenceService;
@@ -58,14 +68,11 @@ export interface Defaulted {
  * of a canary in the update that makes a revision. Pure; twice is the same as once.
  *
  * @param before the object that is updated
- * @param live what an InferencePolicy says over the annotations
- * @param byController the update is our own: its canary steps are meant as they are
  */
 export function defaulted(
   service: InferenceService,
   before: InferenceService | undefined,
-  live: Partial<InferencePolicySpec> = {},
-  byController = false,
+  { live = {}, uncopied = [], byController = false }: Circumstances = {},
 ): Defaulted {
   const { policy, problems } = readAnnotations(service.metadata.annotations ?? {});
   // What cannot be read is refused or warned of elsewhere: it withdraws nothing.
@@ -73,7 +80,7 @@ export function defaulted(
   const { service: batched, ...batching } = withBatcher(service, policy);
   if (byController) return { service: batched, ...batching };
   const consent = policy && mergePolicy(policy, live);
-  const canary = firstCanaryStep(before, batched, consent);
+  const canary = firstCanaryStep(before, batched, consent, uncopied);
   if (!canary) return { service: batched, ...batching };
   const { canaryTrafficPercent: _was, ...predictor } = batched.spec.predictor;
   const step = canary.percent === null ? {} : { canaryTrafficPercent: canary.percent };

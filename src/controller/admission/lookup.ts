@@ -20,6 +20,8 @@ export interface ServiceLookup {
   policies(namespace: string): Promise<InferencePolicy[] | undefined>;
   /** All PriceLists of the cluster. */
   priceLists(): Promise<PriceList[] | undefined>;
+  /** The operator's own annotations that KServe does not copy into templates. */
+  uncopiedAnnotations(): Promise<readonly string[]>;
   /** An InferenceService or a Knative Service. */
   object(namespace: string, service: ServiceName): Promise<KubeObject | undefined>;
 }
@@ -32,10 +34,12 @@ const listMax = 500;
 export class ApiLookup implements ServiceLookup {
   readonly #api: KubeApi;
   readonly #clock: Clock;
+  readonly #kserveNamespace: string;
 
-  constructor(api: KubeApi, clock: Clock) {
+  constructor(api: KubeApi, clock: Clock, kserveNamespace: string) {
     this.#api = api;
     this.#clock = clock;
+    this.#kserveNamespace = kserveNamespace;
   }
 
   async uidOf(namespace: string, service: ServiceName): Promise<string | undefined> {
@@ -67,6 +71,18 @@ export class ApiLookup implements ServiceLookup {
         return value === undefined ? [] : [value];
       });
     });
+  }
+
+  async uncopiedAnnotations(): Promise<readonly string[]> {
+    const name = { namespace: this.#kserveNamespace, name: 'inferenceservice-config' };
+    const config = await this.#inTime(() => this.#api.get(kinds.configMap, name));
+    const text = (config?.data as { inferenceService?: string } | undefined)?.inferenceService ?? '{}';
+    try {
+      const { serviceAnnotationDisallowedList: listed } = JSON.parse(text) as Record<string, unknown>;
+      return Array.isArray(listed) ? listed.filter((each) => typeof each === 'string') : [];
+    } catch {
+      return [];
+    }
   }
 
   object(namespace: string, { kind, name }: ServiceName): Promise<KubeObject | undefined> {

@@ -27,13 +27,16 @@ export class ServiceWebhook {
     const namespace = request.namespace ?? service.metadata.namespace ?? '';
     const { policy } = readAnnotations(service.metadata.annotations ?? {});
     const name = service.metadata.name ?? '';
-    // Only a canary depends on what a policy says over the annotations.
-    const live =
+    // Only a canary depends on what a policy says over the annotations, and on what KServe leaves out of templates.
+    const [live, uncopied] =
       policy && before && name !== ''
-        ? await this.#lookup.liveSpec(namespace, { kind: 'InferenceService', name })
-        : undefined;
-    const own = request.userInfo?.username === this.#ownUser;
-    const result = defaulted(service, before, live, own);
+        ? await Promise.all([
+            this.#lookup.liveSpec(namespace, { kind: 'InferenceService', name }),
+            this.#lookup.uncopiedAnnotations(),
+          ])
+        : [undefined, []];
+    const byController = request.userInfo?.username === this.#ownUser;
+    const result = defaulted(service, before, { live, uncopied, byController });
     return {
       object: result.service,
       warnings: said(result),

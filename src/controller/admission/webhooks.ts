@@ -19,7 +19,7 @@ export function admissionWebhooks(
   keys: PolicyKeys,
   clock: Clock,
 ): Webhook[] {
-  const lookup = new ApiLookup(api, clock);
+  const lookup = new ApiLookup(api, clock, options.kserveNamespace);
   const pods = new PodWebhook({
     image: {
       image,

@@ -97,11 +97,14 @@ suite('defaults of an InferenceService', (test) => {
     // By hand, in another mode, by the controller itself, or by what an InferencePolicy says: no step.
     const manual = service(noted, { ...ours, containers: [{ ...container, image: 'model:2' }] }, rolledOut);
     assert.is(defaulted(manual, service(noted, ours, rolledOut)).canary, undefined);
-    assert.is(defaulted(next(), before, { rollout: 'manual' }).canary, undefined);
-    assert.is(defaulted(next(), before, { mode: 'advise' }).canary, undefined);
-    assert.is(defaulted(next(), before, {}, true).canary, undefined);
+    assert.is(defaulted(next(), before, { live: { rollout: 'manual' } }).canary, undefined);
+    assert.is(defaulted(next(), before, { live: { mode: 'advise' } }).canary, undefined);
+    assert.is(defaulted(next(), before, { byController: true }).canary, undefined);
     // An InferencePolicy alone can ask for it too.
-    assert.is(defaulted(manual, service(noted, ours, rolledOut), { rollout: 'auto' }).canary?.reason, 'NewRevision');
+    assert.is(
+      defaulted(manual, service(noted, ours, rolledOut), { live: { rollout: 'auto' } }).canary?.reason,
+      'NewRevision',
+    );
   });
 
   test('never a share below 100 in an update that makes no revision: KServe would serve the model before the last', () => {
@@ -109,6 +112,14 @@ suite('defaults of an InferenceService', (test) => {
     const before = service(auto, { ...ours, canaryTrafficPercent: 100 }, rolledOut);
     const same = defaulted(before, before);
     assert.is(same.service, before);
+    // An annotation that KServe does not copy here makes none either.
+    const marked = service(
+      { ...auto, 'team.example.com/owner': 'b' },
+      { ...ours, canaryTrafficPercent: 100 },
+      rolledOut,
+    );
+    assert.is(defaulted(marked, before, { uncopied: ['team.example.com/owner'] }).canary, undefined);
+    assert.is(defaulted(marked, before).canary?.reason, 'NewRevision');
     const labelled = { ...before, metadata: { ...before.metadata, finalizers: ['inferenceservice.finalizers'] } };
     assert.equal(patchBetween(labelled, defaulted(labelled, before).service), []);
   });

@@ -12,7 +12,7 @@ import { PolicyKeys } from '../../../src/controller/policy-keys.ts';
 import { systemClock } from '../../../src/kube/clock.ts';
 import { kinds } from '../../../src/kube/objects.ts';
 import { annotationSpecs } from '../../../src/policy/annotations.ts';
-import { resolveCompanionOptions } from '../../../src/policy/companion-options.ts';
+import { resolveCompanionOptions, unknownVariables } from '../../../src/policy/companion-options.ts';
 import { applyPatch, container, image, podOf, recorded, reviewOf, withAnnotations } from '../../support/admission.ts';
 import { suite } from '../../support/suite.ts';
 import { MemoryApi } from './memory-api.ts';
@@ -223,6 +223,7 @@ suite('webhooks over TLS', (test) => {
           (companion.env ?? []).map((variable) => [variable.name, variable.value]),
         );
         assert.is(resolveCompanionOptions({}, environment).sloMs, 500, each);
+        assert.equal(unknownVariables(environment), [], each);
         assert.is(environment.PACELINE_POLICY_KEYS?.split(',').length, 2);
         const revision = each.startsWith('standard')
           ? pod.metadata.ownerReferences?.[0]?.name
@@ -334,6 +335,30 @@ suite('webhooks over TLS', (test) => {
       assert.is(response?.allowed, true);
       assert.match(response?.warnings?.join('\n') ?? '', /PL_CONCURRENCY/);
       assert.match(response?.warnings?.join('\n') ?? '', /PL_BATCHER/);
+    });
+  });
+
+  test('a canary begins only where KServe makes a revision, by its own configuration', async () => {
+    const memory = new MemoryApi();
+    const data = { inferenceService: '{"serviceAnnotationDisallowedList":["team.example.com/owner"]}' };
+    memory.put(kinds.configMap, { metadata: { namespace: 'kserve', name: 'inferenceservice-config' }, data });
+    const annotations = { 'paceline.dev/slo': '500ms', 'paceline.dev/rollout': 'auto', 'paceline.dev/batcher': '64/1' };
+    const predictor = { batcher: { maxBatchSize: 64, maxLatency: 1 } };
+    const status = {
+      deploymentMode: 'Knative',
+      components: { predictor: { latestReadyRevision: 'a-1', latestRolledoutRevision: 'a-1' } },
+    };
+    const before = { ...inferenceService(annotations, predictor), status };
+    await serve(memory, async (ask) => {
+      const percentAfter = async (more: Record<string, string>, of: object = {}) => {
+        const after = { ...inferenceService({ ...annotations, ...more }, { ...predictor, ...of }), status };
+        const answer = await ask('/mutate-inferenceservices', serviceReview(after, before));
+        const { predictor: made } = (patched(after, answer) as unknown as typeof before).spec;
+        return (made as { canaryTrafficPercent?: number }).canaryTrafficPercent;
+      };
+      assert.is(await percentAfter({ 'team.example.com/owner': 'b' }), undefined);
+      assert.is(await percentAfter({ 'team.example.com/model': 'b' }), 0);
+      assert.is(await percentAfter({}, { containerConcurrency: 4 }), 0);
     });
   });
 
