@@ -110,8 +110,8 @@ async function restoreRevision(api: KubeApi, name: ObjectName): Promise<boolean>
   const { metadata, ...rest } = await api.get(kinds.revision, name);
   const held = holdingOf(kinds.revision, { metadata, ...rest });
   const annotations: Record<string, string | null> = { [originalKey(kinds.revision)]: null };
-  for (const [field, before] of Object.entries(held?.original ?? {})) {
-    if (metadata.annotations?.[prefix + field] === held?.applied[field]) annotations[prefix + field] = before;
+  for (const [field, written] of Object.entries(held?.applied ?? {})) {
+    if (metadata.annotations?.[prefix + field] === written) annotations[prefix + field] = held?.original[field] ?? null;
   }
   const { resourceVersion } = metadata;
   await api.mergePatch(kinds.revision, name, { metadata: { resourceVersion, annotations } });

@@ -1,4 +1,5 @@
 import { type Chance, type Clock, jittered } from './clock.ts';
+import { isConflict } from './kube-error.ts';
 import type { KubeLog } from './kube-log.ts';
 
 /** What a worker wants next for its key: to be called again after this many ms, to be forgotten, or nothing. */
@@ -138,7 +139,9 @@ export class WorkQueue {
       again = { afterMs: jittered(delayMs, 0.5, chance) };
       entry.dueMs = undefined;
       entry.notBeforeMs = clock.monotonicMs() + again.afterMs!;
-      log.warn({ key, failures: entry.failures, error: String(error) }, 'will be tried again');
+      // Somebody else was faster: that is how it should go.
+      const say = isConflict(error) ? log.info.bind(log) : log.warn.bind(log);
+      say({ key, failures: entry.failures, error: String(error) }, 'will be tried again');
     }
     this.#running--;
     entry.running = false;

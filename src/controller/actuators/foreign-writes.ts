@@ -40,8 +40,9 @@ export function claim(
     if (letGoNow || (present[field] ?? null) === value) original[field] = value;
   }
   for (const field of Object.keys(applied)) {
-    const known = Object.hasOwn(before.original, field) && !foreign.includes(field);
-    original[field] = known ? (before.original[field] as string | null) : (present[field] ?? null);
+    // Only for what is ours at this moment do we know better than what is there.
+    const known = Object.hasOwn(before.applied, field) && !foreign.includes(field);
+    original[field] = known ? (before.original[field] ?? null) : (present[field] ?? null);
   }
   return { write: { original, applied, reverts }, foreign, lost };
 }

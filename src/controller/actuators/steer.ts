@@ -109,10 +109,9 @@ export class Steer implements Actuator<SteerPlan, ObservedService> {
     const held = parseHolding(revision.annotations[ownKey]);
     if (!held || !context.leads()) return;
     const annotations: Record<string, string | null> = { [ownKey]: null };
-    for (const [field, before] of Object.entries(held.original)) {
+    for (const [field, written] of Object.entries(held.applied)) {
       // What somebody else wrote since is theirs.
-      const ours = revision.annotations[prefix + field] === held.applied[field];
-      if (ours) annotations[prefix + field] = before;
+      if (revision.annotations[prefix + field] === written) annotations[prefix + field] = held.original[field] ?? null;
     }
     const { namespace, name, resourceVersion } = revision;
     try {

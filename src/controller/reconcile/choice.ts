@@ -1,4 +1,4 @@
-import { readAnnotations } from '../../policy/annotations.ts';
+import { checkTogether, readAnnotations } from '../../policy/annotations.ts';
 import { chooseInferencePolicy, mergePolicy } from '../../policy/inference-policy.ts';
 import { refuses } from '../../policy/problem.ts';
 import type { ServicePolicy } from '../../policy/service-policy.ts';
@@ -36,6 +36,12 @@ export function choose(target: Target, policies: readonly StoredPolicy[]): Choic
     return { policy: undefined, optedIn, chosen, others, accepted: finding('False', 'InvalidAnnotations', message) };
   }
   const merged = chosen ? mergePolicy(policy, chosen.value.spec) : policy;
+  // Each alone may be right, and both together not.
+  const together = checkTogether(merged, (field) => ({ field })).filter(({ severity }) => severity === 'error');
+  if (together.length > 0) {
+    const message = together.map(({ field, message: what }) => `${field}: ${what}`).join('; ');
+    return { policy: undefined, optedIn, chosen, others, accepted: finding('False', 'InvalidPolicy', message) };
+  }
   return { policy: merged, optedIn, chosen, others, accepted: finding('True', 'Accepted', 'the policy is in force') };
 }
 
