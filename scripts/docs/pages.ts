@@ -1,5 +1,6 @@
 import { annotationsPage } from './annotations.ts';
 import { configurationPage } from './configuration.ts';
+import { controllerPage } from './controller.ts';
 import { crdsPage } from './crds.ts';
 import { errorsPage } from './errors.ts';
 import { metricsPage } from './metrics.ts';
@@ -11,6 +12,7 @@ const note = '<!-- Written by `npm run docs` from the source: change it there. -
 export const pages: Readonly<Record<string, () => string>> = {
   'docs/annotations.md': () => note + annotationsPage(),
   'docs/configuration.md': () => note + configurationPage(),
+  'docs/controller.md': () => note + controllerPage(),
   'docs/crds.md': () => note + crdsPage(),
   'docs/errors.md': () => note + errorsPage(),
   'docs/metrics.md': () => note + metricsPage(),

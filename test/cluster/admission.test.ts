@@ -36,7 +36,8 @@ suite('admission on the cluster', (test) => {
 
   test.before(async () => {
     await installPaceline();
-    Object.assign(space, await temporaryNamespace('admission'));
+    // Every container that is injected has to fit the strictest level.
+    Object.assign(space, await temporaryNamespace('admission', { 'pod-security.kubernetes.io/enforce': 'restricted' }));
   });
   test.after(async () => {
     await space.remove();
@@ -100,6 +101,28 @@ suite('admission on the cluster', (test) => {
       assert.equal(await predict(host, name, [[20, 1]]), [21]);
     });
   }
+
+  test("a model that takes its time: Ready no later than behind KServe's own agent", async () => {
+    const slow = { ...model, STARTUP_MS: 3_000 };
+    const bare = { mode: 'Standard' as const, model: slow, predictor: { batcher: { maxBatchSize: 8, maxLatency: 1 } } };
+    await applyAsUser(
+      inferenceService(space.name, 'slow-kserve', bare),
+      inferenceService(space.name, 'slow-paceline', { mode: 'Standard', model: slow, annotations: slo }),
+    );
+    const seconds: number[] = [];
+    for (const name of ['slow-kserve', 'slow-paceline']) {
+      await ready('isvc', space.name, name);
+      const [pod] = await livePods(space.name, `serving.kserve.io/inferenceservice=${name}`);
+      const at = (type: string) =>
+        Date.parse(pod?.status.conditions?.find((each) => each.type === type)?.lastTransitionTime ?? '');
+      seconds.push((at('Ready') - at('PodScheduled')) / 1000);
+    }
+    const [kserve, paceline] = seconds as [number, number];
+    figure("pod Ready, model of 3 s, KServe's agent", kserve, 's');
+    figure('pod Ready, model of 3 s, companion', paceline, 's');
+    // The API server writes whole seconds.
+    assert.ok(paceline <= kserve + 1, `${paceline} s against ${kserve} s`);
+  });
 
   test('a plain Knative Service gets a companion before its container', async () => {
     const annotations = { ...slo, 'autoscaling.knative.dev/min-scale': '1' };
