@@ -1,9 +1,10 @@
 import { type RolloutEvidence, RolloutReason } from '../../kernels/rollout-evidence.ts';
 import { isNotFound } from '../../kube/kube-error.ts';
-import { kinds } from '../../kube/objects.ts';
+import { type KubeObject, kinds } from '../../kube/objects.ts';
 import type { InferencePolicyStatus } from '../../policy/inference-policy.ts';
 import { Canary } from '../actuators/canary.ts';
 import type { HeardPod, RolloutInput, RolloutOutcome, RolloutStep } from '../reconcile/rollout-step.ts';
+import { bypassedCanaries, bypassMessage, canaryNames, canaryServiceName } from './bypass.ts';
 import { explain } from './explain.ts';
 import { OutcomeCounter } from './outcome-counter.ts';
 import { planRollout, type RolloutPlan } from './rollout.ts';
@@ -24,6 +25,9 @@ interface Kept {
   stored: RolloutState | undefined;
   storedMs: number;
   reason: RolloutReason | undefined;
+  /** When canaries of Standard mode were last looked for, and what was said of them. */
+  bypassMs: number;
+  bypass: string;
 }
 
 /** Walks the canaries of all services: looks at each, stores what it means to do, and then does it. */
@@ -50,6 +54,9 @@ export class Rollout implements RolloutStep {
       changes.push({ reason: RolloutReason[plan.reason] ?? 'Unknown', message: explain(plan) });
     }
     kept.reason = plan.reason;
+    if (observed.deploymentMode === 'standard' && input.policy.rollout === 'auto') {
+      changes.push(...(await this.#bypassed(input, kept)));
+    }
     if (input.policy.mode === 'act') {
       const { namespace, name } = observed.target;
       const target = { ...observed, target: { namespace, name } };
@@ -78,6 +85,8 @@ export class Rollout implements RolloutStep {
       stored: state,
       storedMs: 0,
       reason: state?.reason,
+      bypassMs: Number.NEGATIVE_INFINITY,
+      bypass: '',
     };
     // Services that are gone are never looked at again: the one looked at first goes, and is read from its status if need be.
     const [oldest] = this.#kept.keys();
@@ -155,6 +164,28 @@ export class Rollout implements RolloutStep {
     };
   }
 
+  /** Canaries of Standard mode whose Service goes around the companion: said when that changes. */
+  async #bypassed({ observed, context }: RolloutInput, kept: Kept): Promise<{ reason: string; message: string }[]> {
+    if (context.nowMs - kept.bypassMs < bypassEveryMs) return [];
+    kept.bypassMs = context.nowMs;
+    const { namespace, name } = observed.target;
+    const service = await context.api.get(kinds.inferenceService, { namespace, name });
+    const services = new Map<string, KubeObject>();
+    for (const canary of canaryNames(service)) {
+      const own = canaryServiceName(name, canary);
+      const found = await context.api.get(kinds.service, { namespace, name: own }).catch((error: unknown) => {
+        if (isNotFound(error)) return undefined;
+        throw error;
+      });
+      if (found) services.set(own, found);
+    }
+    const bypassed = bypassedCanaries(service, services);
+    const message = bypassed.length === 0 ? '' : bypassMessage(bypassed);
+    if (message === kept.bypass) return [];
+    kept.bypass = message;
+    return message === '' ? [] : [{ reason: 'CanaryBypassed', message }];
+  }
+
   /** A revision's annotations are those that the service had when it was made: both declared accuracies are there. */
   async #accuracyOf(
     { observed, context }: RolloutInput,
@@ -179,6 +210,8 @@ export class Rollout implements RolloutStep {
   }
 }
 
+/** Canaries of Standard mode come and go with the service's spec, which is rarely edited. */
+const bypassEveryMs = 60_000;
 const accuraciesMax = 10_000;
 const servicesMax = 20_000;
 

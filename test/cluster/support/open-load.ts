@@ -1,0 +1,60 @@
+import { ask } from './requests.ts';
+
+/** How one request ended. */
+export interface Ended {
+  readonly atMs: number;
+  readonly tookMs: number;
+  /** HTTP status; 0 where no answer came. */
+  readonly status: number;
+  /** What the model says of itself. */
+  readonly version: string;
+}
+
+/**
+ * Requests at a steady rate, whether or not answers come: callers do not wait for each other. Latency counts from when a
+ * request should have been sent.
+ */
+export class OpenLoad {
+  readonly ended: Ended[] = [];
+  readonly #timer: NodeJS.Timeout;
+  #sent = 0;
+  #open = 0;
+
+  constructor(host: string, path: string, body: unknown, ratePerSecond: number) {
+    const startedMs = performance.now();
+    const pauseMs = 1000 / ratePerSecond;
+    this.#timer = setInterval(
+      () => {
+        const now = performance.now();
+        while (startedMs + this.#sent * pauseMs <= now) {
+          void this.#send(host, path, body, startedMs + this.#sent * pauseMs);
+          this.#sent++;
+        }
+      },
+      Math.min(pauseMs, 10),
+    );
+  }
+
+  /** Stops sending and waits until every request has ended. */
+  async stop(): Promise<readonly Ended[]> {
+    clearInterval(this.#timer);
+    while (this.#open > 0) await new Promise((resolve) => setTimeout(resolve, 20));
+    return this.ended;
+  }
+
+  async #send(host: string, path: string, body: unknown, dueMs: number): Promise<void> {
+    this.#open++;
+    let status = 0;
+    let version = '';
+    try {
+      const answer = await ask({ host, path, body, timeoutMs: 20_000 });
+      status = answer.status;
+      version = String(answer.headers['x-model-version'] ?? '');
+    } catch {
+      // Status 0 says it.
+    }
+    this.#open--;
+    const now = performance.now();
+    this.ended.push({ atMs: now, tookMs: now - dueMs, status, version });
+  }
+}
