@@ -51,10 +51,9 @@ export function firstCanaryStep(
     return withdrawn ? { percent: null, reason: 'ConsentWithdrawn' } : undefined;
   }
   if (!changesTemplate(before, after, disallowed)) {
-    // An applied manifest does not have the field. Without it KServe would roll the canary out at once.
-    const splitting = before.status?.components?.predictor;
-    const walking = splitting?.latestReadyRevision !== splitting?.latestRolledoutRevision;
-    return split && walking && wanted === undefined ? { percent: old, reason: 'WalkKept' } : undefined;
+    // An applied manifest does not have the field. Without it KServe would roll the canary out at once, or the revision
+    // that it has not reported yet; who wants that says 100.
+    return split && wanted === undefined ? { percent: old, reason: 'WalkKept' } : undefined;
   }
   if (!hasCompanion(before)) return undefined;
   if (wanted === 100 && old !== 100) return undefined;

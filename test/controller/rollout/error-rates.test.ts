@@ -11,7 +11,7 @@ import {
 } from '../../support/instant-walk.ts';
 import { suite } from '../../support/suite.ts';
 
-const walksOfEach = 500;
+const walksOfEach = 300;
 const promised = steady(0.005);
 
 /** The same bursts at both revisions: the load's, not the model's. */
