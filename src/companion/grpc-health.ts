@@ -20,7 +20,7 @@ export function grpcHealth(port: number, service: string, timeoutMs: number): Pr
       session.destroy();
       resolve(why);
     };
-    session.on('error', () => end('it does not accept gRPC connections'));
+    session.on('error', () => end('it does not answer to gRPC'));
     const stream = session.request({
       ':method': 'POST',
       ':path': '/grpc.health.v1.Health/Check',
@@ -41,7 +41,7 @@ export function grpcHealth(port: number, service: string, timeoutMs: number): Pr
       if (length > replyMax) stream.close(constants.NGHTTP2_CANCEL);
       else chunks.push(chunk);
     });
-    stream.on('error', () => end('its gRPC health service broke off'));
+    stream.on('error', () => end('it does not answer to gRPC'));
     stream.on('close', () => end(verdict(status, Buffer.concat(chunks))));
     stream.end(framed(Buffer.from(service)));
   });

@@ -86,7 +86,8 @@ export class Intake {
     if (ownTarget !== undefined) request.url = ownTarget;
     const name = recognise(request.method ?? '', request.url ?? '', request.headers);
     const { mode } = this.#parts.policy();
-    if (name === null || mode === 'off') {
+    // A body that may bear the group's name has to be read whatever the mode is.
+    if (name === null || (mode === 'off' && ownTarget === undefined)) {
       if (name !== null) this.arrivals.add(arrivedAt, 1);
       return passThrough.forward(request, response, undefined, ownTarget ? variant?.restoring(ownTarget) : undefined);
     }
@@ -133,7 +134,7 @@ export class Intake {
     }
     if (end === 'timeout') return this.#fail(exchange, 'PL_BODY_TIMEOUT');
     if (end === 'truncated') return this.#fail(exchange, 'PL_BODY_TRUNCATED');
-    exchange.body = end;
+    exchange.body = (exchange.renamed ? this.#parts.variant?.ownBody(end) : undefined) ?? end;
     exchange.arrivedAt = performance.now();
     if (mode === 'off') return this.#pass(exchange, 'off');
     const measured = this.#measure(exchange);
@@ -205,8 +206,7 @@ export class Intake {
     const { request, response, renamed } = exchange;
     metrics.passedWhy.add(1, why);
     this.arrivals.add(performance.now(), exchange.measured.items || 1);
-    const read = request.complete && exchange.body.length > 0 ? exchange.body : undefined;
-    const body = read && renamed ? variant?.ownBody(read) : read;
+    const body = request.complete && exchange.body.length > 0 ? exchange.body : undefined;
     // What it holds of the budget stays held until somebody else has answered it.
     const held = exchange.heldBytes;
     exchange.heldBytes = 0;

@@ -60,7 +60,10 @@ export class QueueProxy {
         response.on('error', () => resolve(undefined));
         response.on('close', () => resolve(undefined));
         response.on('end', () => {
-          const isStat = response.statusCode === 200 && response.headers['content-type'] === 'application/protobuf';
+          const isStat =
+            response.statusCode === 200 &&
+            length <= statsBytesMax &&
+            response.headers['content-type'] === 'application/protobuf';
           resolve(isStat ? doubleField(Buffer.concat(chunks), averageConcurrentRequests) : undefined);
         });
       });
@@ -89,8 +92,10 @@ export function doubleField(message: Buffer, field: number): number | undefined 
     else if (wire === 1) {
       if (Math.floor(key / 8) === field && at + 8 <= message.length) found = message.readDoubleLE(at);
       at += 8;
-    } else if (wire === 2) at += varint();
-    else if (wire === 5) at += 4;
+    } else if (wire === 2) {
+      const length = varint();
+      at += length;
+    } else if (wire === 5) at += 4;
     else return undefined;
     if (!(at <= message.length)) return undefined;
   }

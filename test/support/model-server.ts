@@ -23,6 +23,8 @@ export class ModelServer {
   /** Members that a V1 reply has beside its predictions. */
   extra: (items: unknown[]) => object = () => ({});
   keepCalls = true;
+  /** What V2 replies call it. */
+  name = 'echo';
   #busyUntil = 0;
   #held: { items: number; go: () => void }[] | undefined;
   #count = 0;
@@ -89,7 +91,12 @@ export class ModelServer {
     const now = performance.now();
     const start = this.serial ? Math.max(now, this.#busyUntil) : now;
     this.#busyUntil = start + this.timeMs(call.items.length);
-    const go = () => setTimeout(() => act(behaviour, call, response, this.extra(call.items)), this.#busyUntil - now);
+    const extra = () => (/:predict/.test(path) ? {} : { model_name: this.name });
+    const go = () =>
+      setTimeout(
+        () => act(behaviour, call, response, { ...extra(), ...this.extra(call.items) }),
+        this.#busyUntil - now,
+      );
     if (this.#held) this.#held.push({ items: call.items.length, go });
     else go();
   }
