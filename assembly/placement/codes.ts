@@ -146,9 +146,12 @@ export enum OptionWord {
   Target = 13,
   Stage = 14,
   Tier = 15,
+  /** How long fewer replicas must do, and when there were fewer last; NaN: as little as ever, and never. */
+  HoldMs = 16,
+  LoweredAt = 17,
   /** `Points` triples of items, expected ms and quantile ms, in the order of items. */
-  Curve = 16,
-  Words = 112,
+  Curve = 20,
+  Words = 116,
 }
 
 /** The row of the answer. */
@@ -198,5 +201,7 @@ export enum ShareWord {
   LowerNeeded = 15,
   Extra = 16,
   ChangedAt = 17,
-  Words = 18,
+  HoldMs = 18,
+  LoweredAt = 19,
+  Words = 20,
 }

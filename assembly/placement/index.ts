@@ -108,10 +108,14 @@ function keepAll(planner: Planner): void {
     const extra = get(option, OptionWord.Extra);
     const since = get(option, OptionWord.LowerSince);
     const needed = get(option, OptionWord.LowerNeeded);
+    const hold = get(option, OptionWord.HoldMs);
+    const lowered = get(option, OptionWord.LoweredAt);
     sizeOption(planner, i, 0);
     put(option, OptionWord.Extra, extra);
     put(option, OptionWord.LowerSince, since);
     put(option, OptionWord.LowerNeeded, needed);
+    put(option, OptionWord.HoldMs, hold);
+    put(option, OptionWord.LoweredAt, lowered);
     const size = sizeAt(planner, i);
     const kept = known(get(option, OptionWord.Planned), running(option));
     size.replicas = clamp(kept, leastOf(planner, i), mostReplicas(planner));
@@ -205,6 +209,8 @@ function writeShare(planner: Planner, i: i32): void {
   put(share, ShareWord.LowerSince, get(option, OptionWord.LowerSince));
   put(share, ShareWord.LowerNeeded, get(option, OptionWord.LowerNeeded));
   put(share, ShareWord.Extra, get(option, OptionWord.Extra));
+  put(share, ShareWord.HoldMs, get(option, OptionWord.HoldMs));
+  put(share, ShareWord.LoweredAt, get(option, OptionWord.LoweredAt));
   const changed = size.raised || size.replicas != get(option, OptionWord.Planned);
   put(share, ShareWord.ChangedAt, changed ? get(problem, ProblemWord.Now) : known(get(option, OptionWord.ChangedAt), 0));
 }

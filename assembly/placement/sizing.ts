@@ -1,6 +1,6 @@
 import { OptionWord, ProblemWord } from './codes';
 import { bestBatch, expectedMs } from './curve';
-import { clamp, get, REPLICAS_MAX } from './memory';
+import { clamp, get, put, REPLICAS_MAX } from './memory';
 import { mostReplicas, optionAt, Planner, Size, sizeAt } from './problem';
 import { capacityOf, spreadOf, weigh } from './queueing';
 import { keepWarm } from './warm';
@@ -11,6 +11,9 @@ const SPARE: f64 = 0.1;
 const HYSTERESIS: f64 = 1.1;
 /** Share of a model's throughput that is used where no rate keeps the promise. */
 const THROUGHPUT_SHARE: f64 = 0.8;
+/** The time of stabilisation grows up to this, and a lowering is judged after this many times of it. */
+const HOLD_MS_MAX: f64 = 1800000.0;
+const JUDGED: f64 = 10.0;
 /** A missed promise is believed this long after the last change, and forgiven after `FORGIVE_MS`. */
 const SETTLED_MS: f64 = 90000.0;
 const FORGIVE_MS: f64 = 300000.0;
@@ -30,7 +33,7 @@ export function sizeOption(planner: Planner, i: i32, demand: f64): void {
   const option = optionAt(planner, i);
   const size = sizeAt(planner, i);
   memory.fill(changetype<usize>(size), 0, offsetof<Size>());
-  const share = get(problem, ProblemWord.Choose) == 1 ? 1.0 : get(option, OptionWord.Share);
+  const share = shareOf(planner, option);
   size.rate = demand * share;
   const largest = batchLimit(planner, option);
   size.batch = largest;
@@ -54,6 +57,10 @@ export function sizeOption(planner: Planner, i: i32, demand: f64): void {
     size.needDown = 1;
   }
   size.replicas = clamp(settle(planner, option, size), least, mostReplicas(planner));
+}
+
+function shareOf(planner: Planner, option: usize): f64 {
+  return get(planner.problem, ProblemWord.Choose) == 1 ? 1.0 : get(option, OptionWord.Share);
 }
 
 /** Most items of a batch: as allowed, and as many as a hard concurrency lets in for each batch at once. */
@@ -116,12 +123,8 @@ function correct(planner: Planner, option: usize, size: Size): void {
   if (size.need == 0) extra = 0;
   size.need += extra;
   size.needDown += extra;
-  setExtra(option, extra);
-}
-
-/** The input's word is the output's too: the row of the answer copies it. */
-function setExtra(option: usize, extra: f64): void {
-  store<f64>(option + (<usize>OptionWord.Extra << 3), extra);
+  // The input's word is the output's too: the row of the answer copies it.
+  put(option, OptionWord.Extra, extra);
 }
 
 function idleIsShort(planner: Planner): bool {
@@ -132,10 +135,19 @@ function idleIsShort(planner: Planner): bool {
   return keepWarm(planner.minutes, count, wait, get(problem, ProblemWord.ColdMs));
 }
 
-/** More at once; fewer only once fewer have done for the whole time of stabilisation, and then the most of that time. */
+/**
+ * More at once; fewer only once fewer have done for the whole time of stabilisation, and then the most of that time.
+ *
+ * That time doubles whenever replicas that were given up are needed again soon, because each such turn costs a cold start
+ * and the promise of those who come meanwhile; it is halved when giving them up turned out well for long.
+ */
 function settle(planner: Planner, option: usize, size: Size): f64 {
   const now = get(planner.problem, ProblemWord.Now);
   const before = known(get(option, OptionWord.Planned), running(option));
+  // More than what runs can serve already, not only more than is comfortable: the last lowering is missed.
+  const level = planner.forecast.count > 0 ? planner.forecast.level : get(planner.problem, ProblemWord.Rate);
+  const missed = size.need > before && level * shareOf(planner, option) > before * size.tight;
+  const hold = holdOf(planner, option, missed, now);
   // Going down with room to spare, so that the next breath of demand does not go up again.
   const wanted = min(max(size.needDown, size.need), before);
   if (size.need >= before || wanted >= before || size.unlearned) {
@@ -144,8 +156,9 @@ function settle(planner: Planner, option: usize, size: Size): f64 {
   }
   const since = known(get(option, OptionWord.LowerSince), now);
   const most = max(known(get(option, OptionWord.LowerNeeded), wanted), wanted);
-  if (now - since >= stabiliseMs(planner)) {
+  if (now - since >= hold) {
     forget(option);
+    if (most < before) put(option, OptionWord.LoweredAt, now);
     return most;
   }
   remember(option, since, most);
@@ -153,13 +166,30 @@ function settle(planner: Planner, option: usize, size: Size): f64 {
   return before;
 }
 
+/** How long fewer must do for this option; learns from whether the last replicas that went are missed. */
+function holdOf(planner: Planner, option: usize, missed: bool, now: f64): f64 {
+  const least = stabiliseMs(planner);
+  let hold = max(known(get(option, OptionWord.HoldMs), least), least);
+  const passed = now - get(option, OptionWord.LoweredAt);
+  if (missed && passed < JUDGED * hold) {
+    hold = min(2.0 * hold, HOLD_MS_MAX);
+    // One lowering is regretted once, however many replicas come back one after the other.
+    put(option, OptionWord.LoweredAt, NaN);
+  } else if (passed >= JUDGED * hold && hold > least) {
+    hold = max(0.5 * hold, least);
+    put(option, OptionWord.LoweredAt, now);
+  }
+  put(option, OptionWord.HoldMs, hold);
+  return hold;
+}
+
 function forget(option: usize): void {
   remember(option, NaN, NaN);
 }
 
 function remember(option: usize, since: f64, needed: f64): void {
-  store<f64>(option + (<usize>OptionWord.LowerSince << 3), since);
-  store<f64>(option + (<usize>OptionWord.LowerNeeded << 3), needed);
+  put(option, OptionWord.LowerSince, since);
+  put(option, OptionWord.LowerNeeded, needed);
 }
 
 export function running(option: usize): f64 {

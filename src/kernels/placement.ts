@@ -30,6 +30,8 @@ export interface PlacementOption {
   readonly lowerNeeded: number;
   readonly extra: number;
   readonly changedAt: number;
+  readonly holdMs: number;
+  readonly loweredAt: number;
 }
 
 /** Times in ms, rates in items a second, prices per hour. What there is none of is NaN, unless it says otherwise. */
@@ -86,6 +88,8 @@ export interface PlacementShare {
   readonly lowerNeeded: number;
   readonly extra: number;
   readonly changedAt: number;
+  readonly holdMs: number;
+  readonly loweredAt: number;
 }
 
 export interface PlacementPlan {
@@ -239,6 +243,8 @@ export class PlacementKernel {
     words[at + OptionWord.LowerNeeded] = option.lowerNeeded;
     words[at + OptionWord.Extra] = option.extra;
     words[at + OptionWord.ChangedAt] = option.changedAt;
+    words[at + OptionWord.HoldMs] = option.holdMs;
+    words[at + OptionWord.LoweredAt] = option.loweredAt;
     words[at + OptionWord.Stage] = 0;
     words[at + OptionWord.Tier] = 0;
     option.curve.forEach((point, i) => {
@@ -295,6 +301,8 @@ export class PlacementKernel {
       lowerNeeded: of(ShareWord.LowerNeeded),
       extra: of(ShareWord.Extra),
       changedAt: of(ShareWord.ChangedAt),
+      holdMs: of(ShareWord.HoldMs),
+      loweredAt: of(ShareWord.LoweredAt),
     };
   }
 }

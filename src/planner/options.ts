@@ -26,6 +26,8 @@ export function placementOption(
     lowerSince: before?.memory.lowerSince ?? Number.NaN,
     lowerNeeded: before?.memory.lowerNeeded ?? Number.NaN,
     extra: before?.memory.extra ?? 0,
+    holdMs: before?.memory.holdMs ?? Number.NaN,
+    loweredAt: before?.memory.loweredAt ?? Number.NaN,
     // What is seen for the first time has just changed: it gets its time to settle.
     changedAt: before?.memory.changedAt ?? Number.POSITIVE_INFINITY,
   };

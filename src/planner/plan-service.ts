@@ -110,6 +110,8 @@ function revisionPlan(name: string, share: PlacementShare): RevisionPlan {
       lowerNeeded: given(share.lowerNeeded),
       extra: share.extra,
       changedAt: share.changedAt,
+      holdMs: given(share.holdMs),
+      loweredAt: given(share.loweredAt),
     },
   };
 }

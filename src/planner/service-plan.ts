@@ -70,6 +70,9 @@ export interface RevisionMemory {
   readonly extra: number;
   /** When `extra` or the planned replicas last changed. */
   readonly changedAt: number;
+  /** How long fewer replicas must do before they are fewer, and when there were fewer last. */
+  readonly holdMs?: number | undefined;
+  readonly loweredAt?: number | undefined;
 }
 
 /** One plan for one service. */

@@ -102,6 +102,20 @@ suite('how many replicas', (test) => {
     }
   });
 
+  test('replicas that are needed again soon after they went are kept longer the next time', () => {
+    let each = problem({ demand: { perSecond: steady(400) }, revisions: [revision({ readyReplicas: 4 })] });
+    let plan = planService(each);
+    const high = plan.replicas;
+    const lows: number[] = [];
+    for (let second = 0; second < 1200; second += 10) {
+      each = later(each, plan, 10, { demand: { perSecond: steady(second % 120 < 10 ? 400 : 40) } });
+      plan = planService(each);
+      if (second % 120 === 110) lows.push(plan.replicas);
+    }
+    assert.ok((lows[0] as number) < high, 'the first time they go');
+    assert.ok((lows.at(-1) as number) >= high - 1, `${lows} at the end of each calm stretch`);
+  });
+
   test('stale signals change nothing, nor does a model of which nothing is known', () => {
     const revisions = [revision({ readyReplicas: 5 })];
     const stale = planService(problem({ revisions, demand: { perSecond: steady(1), ageMs: 60_000 } }));

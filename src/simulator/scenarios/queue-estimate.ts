@@ -78,6 +78,8 @@ export function queueProblem(each: QueueCase): PlacementProblem {
         lowerNeeded: none,
         extra: 0,
         changedAt: 0,
+        holdMs: none,
+        loweredAt: none,
       },
     ],
   };
