@@ -6,7 +6,7 @@ import type { Daemon } from './daemons.ts';
 import type { Manifest } from './documents.ts';
 import { gatewayService } from './install/knative.ts';
 import { helpers, kubernetes } from './parts.ts';
-import { gatewayPort, ingressClass, nodeAddress, paths, sources, systemIngressClass } from './settings.ts';
+import { clusterName, gatewayPort, ingressClass, nodeAddress, paths, sources, systemIngressClass } from './settings.ts';
 
 const config = join(paths.run, 'config');
 const dnsPort = 5353;
@@ -146,7 +146,9 @@ export function writeConfig(): void {
   cpSync(join(sources, 'config'), config, { recursive: true });
   for (const name of readdirSync(config, { recursive: true, encoding: 'utf8' })) {
     const file = join(config, name);
-    if (statSync(file).isFile()) writeFileSync(file, readFileSync(file, 'utf8').replaceAll('@RUN@', paths.run));
+    if (!statSync(file).isFile()) continue;
+    const text = readFileSync(file, 'utf8').replaceAll('@RUN@', paths.run).replaceAll('@NAME@', clusterName);
+    writeFileSync(file, text);
   }
   mkdirSync(join(paths.run, 'pod-logs'), { recursive: true });
 }

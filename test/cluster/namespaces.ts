@@ -17,7 +17,7 @@ import { join } from 'node:path';
 import { programPath } from './build.ts';
 import { run, until } from './command.ts';
 import { helpers } from './parts.ts';
-import { networkNamespace, networkNamespacePath, nodeAddress, paths } from './settings.ts';
+import { clusterName, networkNamespace, networkNamespacePath, nodeAddress, paths } from './settings.ts';
 
 const initFile = join(paths.run, 'init.pid');
 const podBridgeAddress = '10.244.0.1/24';
@@ -26,8 +26,6 @@ const podBridgeAddress = '10.244.0.1/24';
  * mounts they are empty file systems in memory, which end with it. The cluster's own folder cannot be below them.
  */
 export const coveredFolders = ['/run', '/var/lib', '/var/log'];
-/** Control groups that the kubelet and containerd make. */
-const controlGroups = ['kubepods', 'k8s.io'];
 
 /** Process 1 of the running cluster, as this side sees it; undefined when there is none. */
 export function initProcess(): number | undefined {
@@ -37,8 +35,7 @@ export function initProcess(): number | undefined {
 }
 
 export async function makeNamespaces(): Promise<void> {
-  const others = processesIn(controlGroups);
-  if (others.length > 0) throw new Error(`another kubelet's pods run on this machine (process ${others[0]})`);
+  makeControlGroups();
   if (!existsSync(networkNamespacePath)) await run('ip', ['netns', 'add', networkNamespace]);
   await makeNetwork();
 
@@ -166,9 +163,26 @@ function endNow(pid: number): void {
   }
 }
 
-/** Control groups that are left, by path. */
+/** The control groups of the cluster, by path, those that are there. Pods are below them. */
 export function controlGroupsLeft(): string[] {
-  return controlGroupRoots().flatMap((root) => controlGroups.map((name) => join(root, name)).filter(existsSync));
+  return controlGroupRoots()
+    .map((root) => join(root, clusterName))
+    .filter(existsSync);
+}
+
+/** A kubelet below control groups of its own neither sees nor disturbs another one on the machine. */
+function makeControlGroups(): void {
+  for (const root of controlGroupRoots()) {
+    const group = join(root, clusterName);
+    mkdirSync(group, { recursive: true });
+    // In version 1 a group of processors is empty, and takes no process, until it is told which it has.
+    for (const setting of ['cpuset.cpus', 'cpuset.mems']) {
+      const file = join(group, setting);
+      if (existsSync(file) && existsSync(join(root, 'cpuset.cpus'))) {
+        writeFileSync(file, readFileSync(join(root, setting), 'utf8'));
+      }
+    }
+  }
 }
 
 function removeControlGroups(): boolean {
@@ -194,19 +208,6 @@ function controlGroupRoots(): string[] {
   return readdirSync(root, { withFileTypes: true })
     .filter((entry) => entry.isDirectory())
     .map((entry) => join(root, entry.name));
-}
-
-function processesIn(names: readonly string[]): string[] {
-  const found = (path: string): string[] => [
-    ...(existsSync(join(path, 'cgroup.procs')) ? readFileSync(join(path, 'cgroup.procs'), 'utf8').split('\n') : []),
-    ...readdirSync(path, { withFileTypes: true })
-      .filter((entry) => entry.isDirectory())
-      .flatMap((entry) => found(join(path, entry.name))),
-  ];
-  return controlGroupsLeft()
-    .filter((path) => names.some((name) => path.endsWith(name)))
-    .flatMap(found)
-    .filter((pid) => pid !== '');
 }
 
 /** The first child of a process. */

@@ -1,4 +1,5 @@
 // Where the test cluster keeps things, what it is called and which versions it is made of.
+import { createHash } from 'node:crypto';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -22,8 +23,14 @@ export const paths = {
   kubeconfig: join(directory, 'run/admin.kubeconfig'),
 };
 
+/** Tells clusters apart that run at the same time: those of two folders. */
+export const clusterName =
+  process.env.PACELINE_CLUSTER_DIR === undefined
+    ? 'paceline'
+    : `paceline-${createHash('sha256').update(directory).digest('hex').slice(0, 6)}`;
+
 /** The network namespace that the whole cluster is in, with no way out of it. */
-export const networkNamespace = 'paceline';
+export const networkNamespace = clusterName;
 export const networkNamespacePath = `/run/netns/${networkNamespace}`;
 export const nodeAddress = '10.99.0.1';
 export const gatewayPort = 80;
