@@ -180,7 +180,7 @@ function readPayload(payload: Buffer): { document: PolicyDocument } | { refused:
 /** The first field that is missing, of another type or out of range. */
 function wrongFieldOf(value: object): string | undefined {
   return Object.entries(fields).find(([name, { required, holds }]) => {
-    const said = Object.hasOwn(value, name) ? (value as Record<string, unknown>)[name] : undefined;
+    const said = (value as Record<string, unknown>)[name];
     return said === undefined ? required : !holds(said);
   })?.[0];
 }

@@ -7,6 +7,9 @@ const batcherLatencyMsDefault = 5000;
 /** Knative's revision-timeout-seconds, and the timeout that KServe gives the HTTPRoute of a component. */
 const timeoutSecondsDefault = { knative: 300, standard: 60 };
 
+/** Knative's own autoscaler, which is steered, and ours. */
+const plannedClasses = ['kpa.autoscaling.knative.dev', podAutoscalerClass];
+
 /** How the service is served: what cannot go together with its policy in KServe and Knative. */
 export function reviewServing(context: ReviewContext): Problem[] {
   return [
@@ -114,7 +117,7 @@ function* autoscaler({ service, policy, mode, minReplicas }: ReviewContext): Ite
       `with autoscalerClass ${autoscalerClass?.value ?? 'hpa (the default)'} the number of replicas is advice only: set it to external to have them planned`,
     );
   }
-  if (mode !== 'standard' && knativeClass?.value === 'hpa.autoscaling.knative.dev') {
+  if (mode !== 'standard' && knativeClass && !plannedClasses.includes(knativeClass.value)) {
     yield warning(
       'PL_AUTOSCALER',
       knativeClass.field,

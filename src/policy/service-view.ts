@@ -51,7 +51,7 @@ export interface ServiceView {
 type Tree = Readonly<Record<string, unknown>>;
 
 /** The class that hands a revision's scale to the controller (actuator `class`). */
-export const podAutoscalerClass = 'paceline.dev';
+export const podAutoscalerClass = 'autoscaler.paceline.dev';
 
 /** Reads an InferenceService (serving.kserve.io) or a Service of Knative; undefined for any other object. */
 export function viewService(object: unknown): ServiceView | undefined {

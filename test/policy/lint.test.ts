@@ -119,6 +119,17 @@ spec:
     );
   });
 
+  test('what two copies of a service have in common is said once', () => {
+    const policy = (name: string) =>
+      `---\napiVersion: paceline.dev/v1alpha1\nkind: InferencePolicy\nmetadata: {name: ${name}}\nspec: {targetRef: {name: digits}}\n`;
+    const plain = service
+      .replace('    paceline.dev/late-timeout: 100ms\n', '')
+      .replace('Concurrency: 1', 'Concurrency: 0');
+    assert.equal(said(`${plain}---\n${plain}${policy('a')}${policy('b')}`), [
+      '29:20 PL_POLICY_CONFLICT spec.targetRef.name',
+    ]);
+  });
+
   test('what is not ours is passed over', () => {
     const text = 'kind: Deployment\napiVersion: apps/v1\n---\n---\njust text\n---\n[1, 2]\n---\nkind: List\nitems: 3\n';
     assert.equal(lintTexts([{ name: '-', text }]), { findings: [], objects: 0 });

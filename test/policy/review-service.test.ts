@@ -201,9 +201,13 @@ suite('review: what will hurt', (test) => {
     );
     assert.equal(said(inferenceService({ ...slo, ...standard, 'paceline.dev/mode': 'advise' })), []);
     assert.equal(said(inferenceService(slo), { deploymentMode: 'standard' }), [`warning PL_AUTOSCALER ${onClass}`]);
-    assert.equal(said(knativeService({ ...slo, 'autoscaling.knative.dev/class': 'hpa.autoscaling.knative.dev' })), [
-      'warning PL_AUTOSCALER spec.template.metadata.annotations[autoscaling.knative.dev/class]',
-    ]);
+    const ofClass = (name: string) => said(knativeService({ ...slo, 'autoscaling.knative.dev/class': name }));
+    for (const foreign of ['hpa.autoscaling.knative.dev', 'scaler.example.com']) {
+      assert.equal(ofClass(foreign), [
+        'warning PL_AUTOSCALER spec.template.metadata.annotations[autoscaling.knative.dev/class]',
+      ]);
+    }
+    assert.equal(ofClass('kpa.autoscaling.knative.dev'), []);
   });
 
   test('canaries: by hand while rollout is auto, past the companion, or where there are none', () => {

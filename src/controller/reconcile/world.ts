@@ -2,6 +2,7 @@ import { Informer, type InformerOptions, type InformerTools } from '../../kube/i
 import { type KubeObject, keyOf, kinds } from '../../kube/objects.ts';
 import { type InferencePolicy, readInferencePolicy } from '../../policy/inference-policy.ts';
 import { choosePriceList, type PriceList, readPriceList } from '../../policy/price-list.ts';
+import { podAutoscalerClass } from '../../policy/service-view.ts';
 import type { ObservedPod, ObservedRevision, ObservedService, TargetName } from './observed.ts';
 import {
   type ProjectedDeployment,
@@ -180,16 +181,13 @@ export class World {
   }
 }
 
-/** The class of PodAutoscalers that we carry out ourselves. */
-export const ownAutoscalerClass = 'autoscaler.paceline.dev';
-
 function autoscalerOf({ deploymentMode, annotations, autoscalerClass }: Target): ObservedService['autoscaler'] {
   if (deploymentMode === 'standard') {
     const known = (['hpa', 'keda', 'external', 'none'] as const).find((each) => each === (autoscalerClass ?? 'hpa'));
     return known ?? 'hpa';
   }
   const knativeClass = annotations['autoscaling.knative.dev/class'];
-  if (knativeClass === ownAutoscalerClass) return 'class';
+  if (knativeClass === podAutoscalerClass) return 'class';
   return knativeClass === undefined || knativeClass === 'kpa.autoscaling.knative.dev' ? 'knative' : 'hpa';
 }
 
