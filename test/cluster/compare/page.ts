@@ -1,7 +1,7 @@
 import { chartSvg, escapeHtml } from '../../../loadtests/report/chart.ts';
 import { pageOf } from '../../../loadtests/report/html.ts';
 import type { Bar, Outcome } from './bars.ts';
-import { sloMs } from './ways.ts';
+import { podsMax, sloMs } from './ways.ts';
 
 /** Where and of what the figures are. */
 export interface Setting {
@@ -51,7 +51,7 @@ export function markdownPage(
 # A step of five times the load, five ways
 
 A serial model takes 50 ms a call and 5 ms an item. The promise is ${sloMs} ms. Load comes at a constant rate whether or not
-answers do: ${rates}. Each way begins with one ready pod and has the cluster for itself; all were run one after the other by one
+answers do: ${rates}. Each way begins with one ready pod, may have ${podsMax} and has the cluster for itself; all were run one after the other by one
 command. Shares are of all requests that were due; a request that fails, is refused or cannot be sent is missed.
 
 ${tableOf(head, rows)}
