@@ -9,6 +9,7 @@ import { explain } from './explain.ts';
 import { OutcomeCounter } from './outcome-counter.ts';
 import { planRollout, type RolloutPlan } from './rollout.ts';
 import { type RolloutState, readRolloutState, rolloutStateText, sameWalk } from './state.ts';
+import { VariantRoutes } from './variant-routes.ts';
 import type { RevisionView, RolloutView } from './view.ts';
 
 type RolloutStatus = NonNullable<InferencePolicyStatus['rollout']>;
@@ -34,6 +35,7 @@ interface Kept {
 export class Rollout implements RolloutStep {
   readonly #kernel: RolloutEvidence;
   readonly #canary = new Canary();
+  readonly #variants = new VariantRoutes();
   readonly #kept = new Map<string, Kept>();
   /** Declared accuracy by revision, which never changes. */
   readonly #accuracies = new Map<string, number | undefined>();
@@ -54,6 +56,7 @@ export class Rollout implements RolloutStep {
       changes.push({ reason: RolloutReason[plan.reason] ?? 'Unknown', message: explain(plan) });
     }
     kept.reason = plan.reason;
+    changes.push(...(await this.#variants.look(input)));
     if (observed.deploymentMode === 'standard' && input.policy.rollout === 'auto') {
       changes.push(...(await this.#bypassed(input, kept)));
     }

@@ -1,0 +1,135 @@
+import * as assert from 'uvu/assert';
+import { splitOf, variantGroupLabel } from '../../../src/controller/actuators/route.ts';
+import type { HeardPod, RolloutInput } from '../../../src/controller/reconcile/rollout-step.ts';
+import { VariantRoutes } from '../../../src/controller/rollout/variant-routes.ts';
+import { variantGroup } from '../../../src/controller/rollout/variants.ts';
+import { KubeError } from '../../../src/kube/kube-error.ts';
+import type { KubeObject } from '../../../src/kube/objects.ts';
+import { suite } from '../../support/suite.ts';
+import { WriteRecorder } from '../../support/write-recorder.ts';
+
+/** Two variants of `digits`: `small` is quick, `large` is four times as slow and more accurate. */
+class Group {
+  readonly recorder = new WriteRecorder();
+  readonly routes = new VariantRoutes();
+  nowMs = 1_000_000;
+  route: KubeObject | undefined;
+  ready = { small: true, large: true };
+  mode: 'act' | 'advise' = 'act';
+  minAccuracy: number | undefined;
+
+  async pass(name: 'small' | 'large', variantOf: string | undefined = 'digits') {
+    const revision = `${name}-predictor-00001`;
+    const slow = name === 'small' ? 1 : 4;
+    const latencyMs = [1, 4, 16].map((items) => {
+      const expected = (10 + items) * slow;
+      return { items, expected, quantile: expected * 1.2 };
+    });
+    const signals = { latencyMs, inFlightLimit: 1, arrivalRate: 20, waiting: 0, arrivals: new Array(60).fill(20) };
+    const pod = { name, uid: name, revision, ready: this.ready[name], signals } as unknown as HeardPod;
+    const { context } = this.recorder;
+    return await this.routes.look({
+      observed: {
+        target: { group: 'serving.kserve.io', kind: 'InferenceService', namespace: 'ml', name },
+        uid: `uid-${name}`,
+        deploymentMode: 'knative',
+        maxReplicas: 0,
+        containerConcurrency: 0,
+        latestRolledoutRevision: revision,
+        revisions: [{ name: revision, ready: this.ready[name] }],
+      },
+      policy: {
+        variantOf,
+        mode: this.mode,
+        sloMs: 500,
+        sloQuantile: 0.99,
+        patience: 'auto',
+        maxBatchSize: 64,
+        accuracy: name === 'small' ? 0.9 : 0.97,
+        minAccuracy: this.minAccuracy,
+      },
+      plan: undefined,
+      pods: [pod],
+      prices: new Map(),
+      context: {
+        ...context,
+        nowMs: this.nowMs,
+        api: {
+          ...context.api,
+          get: async () => {
+            if (!this.route) throw new KubeError(404, 'NotFound', 'none');
+            return this.route;
+          },
+          apply: async (...given: Parameters<typeof context.api.apply>) => {
+            this.route = await context.api.apply(...given);
+            return this.route;
+          },
+        },
+      },
+    } as unknown as RolloutInput);
+  }
+
+  async passes(count: number): Promise<void> {
+    for (let pass = 0; pass < count; pass++) {
+      this.nowMs += 5_000;
+      await this.pass('small');
+      await this.pass('large');
+    }
+  }
+}
+
+suite('variants', (test) => {
+  test('get no Route without a group, in mode advise, or while none is Ready', async () => {
+    const group = new Group();
+    await group.pass('small', '');
+    group.mode = 'advise';
+    await group.passes(4);
+    const cold = new Group();
+    cold.ready = { small: false, large: false };
+    await cold.passes(4);
+    assert.equal([...group.recorder.writes, ...cold.recorder.writes], []);
+  });
+
+  test('share one Route that names both owners, and at rest it is not written again', async () => {
+    const group = new Group();
+    await group.passes(30);
+    assert.is(group.route?.metadata.labels?.[variantGroupLabel], 'digits');
+    assert.is(group.route?.metadata.ownerReferences?.length, 2);
+    const percents = splitOf(group.route as KubeObject).map(({ percent }) => percent);
+    assert.is(
+      percents.reduce((sum, each) => sum + each, 0),
+      100,
+    );
+    const writes = group.recorder.writes.length;
+    await group.passes(30);
+    assert.is(group.recorder.writes.length, writes);
+  });
+
+  test('move to the one that meets the floor, in steps', async () => {
+    const group = new Group();
+    group.ready.large = false;
+    await group.passes(4);
+    assert.equal(splitOf(group.route as KubeObject), [{ revision: 'small-predictor-00001', percent: 100 }]);
+    group.ready.large = true;
+    group.minAccuracy = 0.95;
+    await group.passes(2);
+    const first = splitOf(group.route as KubeObject).find(({ revision }) => revision.startsWith('large'))?.percent ?? 0;
+    assert.ok(first <= 25, `${first} % at once`);
+    await group.passes(200);
+    assert.ok(splitOf(group.route as KubeObject).some(({ revision }) => revision.startsWith('large')));
+  });
+
+  test('keep the revision that is left as a member until nothing goes there', () => {
+    const owner = { apiVersion: 'serving.kserve.io/v1beta1', kind: 'InferenceService', name: 'small', uid: 'u' };
+    const route: KubeObject = {
+      metadata: { name: 'digits' },
+      spec: { traffic: [{ revisionName: 'small-predictor-00001', percent: 100 }] },
+    };
+    const variant = { owner, revision: 'small-predictor-00002', ready: true, state: {} as never };
+    const { members } = variantGroup({ namespace: 'ml', name: 'digits', route, load: 1 }, [variant]);
+    assert.equal(
+      members.map(({ revision }) => revision),
+      ['small-predictor-00002', 'small-predictor-00001'],
+    );
+  });
+});
