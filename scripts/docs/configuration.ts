@@ -1,4 +1,5 @@
 import { neutralHeaders } from '../../src/companion/headers.ts';
+import { type AgentFlag, agentFlags } from '../../src/policy/agent-flags.ts';
 import { companionOptionSpecs, type OptionSpec, variableOf } from '../../src/policy/companion-options.ts';
 import { code, codes, sentence, table } from './markdown.ts';
 
@@ -78,10 +79,77 @@ Any other header keeps requests apart, \`authorization\` and \`cookie\` too: a m
 
 Everything but V1 \`:predict\` and V2 \`/infer\` with JSON: streamed both ways, untouched. So do bodies above 4 MB, CloudEvents,
 encoded bodies, V2 bodies with binary tensors, bodies with fields that neither protocol knows, and requests with more items than
-\`--max-batch-size\`. A request whose rows differ in form goes to the model alone. \`--mode off\` passes everything through.
+\`--max-batch-size\`. A request whose rows differ in form goes to the model alone. \`--mode off\` passes everything through, and so does
+\`--mode advise\`, which reports what would have been done: \`paceline_advised_*\` in [metrics.md](metrics.md).
 
 A WebSocket is connected with the model; an offer of h2c (\`Upgrade: h2c\`) is ignored, and the request served over HTTP/1.1.
 gRPC is not forwarded yet: it is answered with status 12 (UNIMPLEMENTED). A body that passes through may pause for 30 s.
+
+## In a pod
+
+\`paceline agent\`, or the image started with flags and no command, takes the place of KServe's agent: setting \`image\` under
+\`agent\` in the ConfigMap \`inferenceservice-config\` is enough. It takes all of the agent's flags and variables, and every
+option of this page beside them.
+
+${table(
+  ['flags of the agent', 'what becomes of them'],
+  [
+    [
+      '`--port`, `--component-port`',
+      'honoured: where requests arrive (9081), and the port of the model on 127.0.0.1 (8080)',
+    ],
+    [
+      '`--enable-batcher`, `--max-batchsize`, `--max-latency`',
+      'With an SLO (`PACELINE_SLO`) only the batch size counts. Without one nothing waits on purpose: what waits while the model is busy goes together, at most `--max-batchsize` items (1024 at most); `--max-latency`, at least 1 s, is the objective that reports and the order of service go by; a request fails when Knative gives it up (`REVISION_TIMEOUT_SECONDS`, else 300 s). Without `--enable-batcher` and SLO everything passes through',
+    ],
+    [
+      names('logger'),
+      'accepted. Payloads are not logged yet: a warning says so where `--log-url` is given. The names of service and namespace are used in reports',
+    ],
+    [
+      names('puller'),
+      'accepted, but models are not pulled: with `--enable-puller` the pod is never ready, and its probe says why',
+    ],
+    [names('none'), 'accepted and without meaning, as in the agent'],
+  ],
+)}
+
+${table(
+  ['variables of Knative and KServe', 'what becomes of them'],
+  [
+    [
+      '`SERVING_READINESS_PROBE`',
+      'The readiness probe of the model: one, or a list. Empty: always ready. Not set: ready when the model accepts connections, where the agent would end. `periodSeconds: 0` is asked each 50 ms for up to 10 s; a port with a name and `exec` are asked as TCP at the port of the model',
+    ],
+    ['`QUEUE_SERVING_PORT`', 'queue-proxy is there: `--queue-proxy true`'],
+    ['`REVISION_TIMEOUT_SECONDS`', 'the drain ends two seconds earlier (without it after 28 s)'],
+    ['`CONTAINER_CONCURRENCY`', 'a warning where batches could never fill'],
+    [
+      '`SERVING_NAMESPACE`, `SERVING_SERVICE`, `SERVING_REVISION`, `SERVING_LOGGING_LEVEL`',
+      'names in reports; level of the log',
+    ],
+    ['all others', 'accepted and without meaning here'],
+  ],
+)}
+
+Probes are answered on the port of the requests, over HTTP/1.1 and h2c, on any path, as Knative does: a request from kubelet
+(\`User-Agent: kube-probe/...\` or \`K-Kubelet-Probe\`), the activator or the autoscaler with \`K-Network-Probe: queue\` gets 200
+\`queue\` when the model is ready and 503 with the reason when it is not; \`K-Network-Probe: probe\` gets its
+\`K-Network-Hash\` back. A kubelet's probe without \`K-Network-Probe\` goes to the model. While the companion drains all of them
+get 503.
+
+SIGTERM begins the drain: probes fail, what waits goes at once, and requests are served until nobody can ask any more: no
+request for \`--drain-quiet\`, or queue-proxy has drained or is gone, or the model is gone; at the latest so long before
+\`--drain-timeout\` that the last answers get out. A preStop hook that asks \`/wait-for-drain\` of the admin port waits for
+that; on a container that is only restarted it returns after a second. Nothing is written to any file.
+
+With \`--variant-of\` and \`--model-name\` a model answers to the name of its group in paths (\`/v1/models/GROUP\`,
+\`/v2/models/GROUP\`) and in \`model_name\`, and replies bear the name that was asked for. The \`model_name\` in a request of more
+than 4 MB is forwarded as it is.
+
+A policy document (\`PUT /policy\`, signed by the controller) changes mode, SLO, percentile, patience, batch size and what
+becomes of late requests until it expires; then what is written on this page holds again. Why one is refused is in
+[errors.md](errors.md).
 
 ## The admin port
 
@@ -92,13 +160,19 @@ ${table(
     ['`/healthz`', '200 while the companion runs'],
     [
       '`/readyz`',
-      '200 when the model is ready too: it is asked at `--readiness-path`; 503 with a reason otherwise, and while draining',
+      '200 when the model is ready too: its readiness probe, or `--readiness-path`, says so; 503 with a reason otherwise, and while draining',
     ],
-    ['`/signals`', 'what the companion has learned: arrival rate, latency by batch size, attainment, lanes'],
-    ['`/config`', 'the options in force'],
+    ['`/signals`', 'what the companion has learned: arrivals, latency by batch size, attainment, lanes, what waits'],
+    ['`/config`', 'the options in force, with what a policy document has changed'],
+    ['`/wait-for-drain`', 'answers when the drain has ended, for preStop hooks'],
+    ['`PUT /policy`', 'takes a signed policy document'],
   ],
 )}
 `;
+}
+
+function names(part: AgentFlag['part']): string {
+  return codes(agentFlags.filter((flag) => flag.part === part).map(({ name }) => `--${name}`));
 }
 
 function rowOf(spec: OptionSpec): string[] {

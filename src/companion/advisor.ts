@@ -1,7 +1,9 @@
 import type { BatchingDomain, DomainSettings } from '../kernels/batching.ts';
-import { Outcome, type Reason, reasonLabel } from '../kernels/reasons.ts';
+import { Outcome, type Reason, reasonLabel, Setting } from '../kernels/reasons.ts';
 import type { CompanionMetrics } from '../telemetry/companion-metrics.ts';
 import type { Exchange } from './exchange.ts';
+import type { Lane } from './lanes.ts';
+import { applySettings, type LivePolicy } from './policy-in-force.ts';
 import type { Queued } from './queued.ts';
 import { type Dispatched, Scheduler } from './scheduler.ts';
 
@@ -13,6 +15,9 @@ interface Shadow extends Queued {
 
 /** A request that the kernel sent as it came runs as it would have been run; this much later it does not. */
 const promptMs = 5;
+/** So many batches of one request come first. */
+const lessons = 9;
+const unlimited = 1e6;
 
 /**
  * Decides about requests that pass through, for `mode: advise`: a kernel of its own hears of each one, its batches are
@@ -21,15 +26,23 @@ const promptMs = 5;
  */
 export class Advisor {
   readonly scheduler: Scheduler<Shadow>;
+  #lessonsLeft = lessons;
+  #patience = 0;
   readonly #metrics: CompanionMetrics;
 
-  constructor(settings: DomainSettings, create: (now: number) => BatchingDomain, metrics: CompanionMetrics) {
+  constructor(
+    settings: DomainSettings,
+    create: (now: number) => BatchingDomain,
+    metrics: CompanionMetrics,
+    policy: LivePolicy,
+  ) {
     this.#metrics = metrics;
     this.scheduler = new Scheduler<Shadow>(settings, create, {
       send: (dispatched) => this.#sent(dispatched),
       refuse: (_shadow, reason) => this.#refused(reason),
       trapped: () => metrics.traps.add(1),
     });
+    this.apply(policy);
   }
 
   /** Hears of a request that is about to pass through. The returned function is to be called when it has ended. */
@@ -51,11 +64,33 @@ export class Advisor {
       whenAnswered: undefined,
     };
     if (!this.scheduler.submit(shadow)) shadow.answered = true;
+    else this.#teach(this.scheduler.lanes.known(laneKey));
     return () => {
       shadow.answered = true;
       shadow.whenAnswered?.();
       shadow.whenAnswered = undefined;
     };
+  }
+
+  /**
+   * Until a first lane knows how long one request takes, requests are sent one by one and nothing waits: batches of one
+   * are all that can be learned from, and other lanes begin with what the first one knows.
+   */
+  #teach(lane: Lane | undefined): void {
+    if (lane && this.#lessonsLeft > 0) this.scheduler.limitLane(lane, 1);
+  }
+
+  #learned(): void {
+    if (this.#lessonsLeft === 0 || --this.#lessonsLeft > 0) return;
+    for (const lane of this.scheduler.lanes.all()) this.scheduler.limitLane(lane, unlimited);
+    this.scheduler.set(Setting.Patience, this.#patience);
+  }
+
+  /** Decides by this policy from now on. */
+  apply(policy: LivePolicy): void {
+    applySettings(this.scheduler, policy);
+    this.#patience = policy.patience;
+    if (this.#lessonsLeft > 0) this.scheduler.set(Setting.Patience, 0);
   }
 
   #sent({ exchanges, reason, finished }: Dispatched<Shadow>): void {
@@ -65,7 +100,9 @@ export class Advisor {
     const asDecided = exchanges.length === 1 && !first.answered && first.sentAt - first.arrivedAt < promptMs;
     let open = exchanges.length;
     const oneAnswered = () => {
-      if (--open === 0) finished(asDecided ? Outcome.Answered : Outcome.Failed);
+      if (--open > 0) return;
+      finished(asDecided ? Outcome.Answered : Outcome.Failed);
+      if (asDecided) this.#learned();
     };
     for (const shadow of exchanges) {
       if (shadow.answered) setImmediate(oneAnswered);

@@ -14,7 +14,7 @@ import { Intake } from './intake.ts';
 import { Listener } from './listener.ts';
 import { LoopLag } from './loop-lag.ts';
 import { PassThrough } from './pass-through.ts';
-import { type LivePolicy, PolicyInForce } from './policy-in-force.ts';
+import { applySettings, type LivePolicy, PolicyInForce } from './policy-in-force.ts';
 import { answerProbe, probeOf } from './probes.ts';
 import { QueueProxy, type QueueProxyPorts, queueProxyPorts } from './queue-proxy.ts';
 import { ModelReadiness, type Readiness, refusesConnections } from './readiness.ts';
@@ -113,7 +113,7 @@ export class Companion {
       variant: options.variantOf === '' ? undefined : new VariantName(options.variantOf, options.modelName),
       policy: () => this.#policy.current,
       advisor: () => {
-        this.#advisor ??= newAdvisor(settings, create, this.metrics, this.#policy.current);
+        this.#advisor ??= new Advisor(settings, create, this.metrics, this.#policy.current);
         return this.#advisor;
       },
     });
@@ -199,7 +199,7 @@ export class Companion {
   /** Lets a policy hold from the next request on; what waits already is decided by the new settings too. */
   #apply(policy: LivePolicy): void {
     applySettings(this.scheduler, policy);
-    if (this.#advisor) applySettings(this.#advisor.scheduler, policy);
+    this.#advisor?.apply(policy);
     // What still waits when nothing is to be decided any more goes as soon as there is room.
     if (policy.mode !== 'act') this.scheduler.set(Setting.Patience, 0);
   }
@@ -249,26 +249,6 @@ function domainSettings(options: CompanionOptions): DomainSettings {
     maxLanes: laneRows,
     maxInFlight: options.maxInFlight,
   };
-}
-
-function newAdvisor(
-  settings: DomainSettings,
-  create: (now: number) => BatchingDomain,
-  metrics: CompanionMetrics,
-  policy: LivePolicy,
-): Advisor {
-  const advisor = new Advisor(settings, create, metrics);
-  applySettings(advisor.scheduler, policy);
-  return advisor;
-}
-
-function applySettings(scheduler: { set(setting: Setting, value: number): void }, policy: LivePolicy): void {
-  scheduler.set(Setting.SloMs, policy.sloMs);
-  scheduler.set(Setting.SloQuantile, policy.sloQuantile);
-  scheduler.set(Setting.Patience, policy.patience);
-  scheduler.set(Setting.MaxBatchItems, policy.maxBatchSize);
-  scheduler.set(Setting.DeferLate, policy.late === 'defer' ? 1 : 0);
-  scheduler.set(Setting.LateTimeoutMs, policy.lateTimeoutMs);
 }
 
 function ignore(): void {}

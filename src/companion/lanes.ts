@@ -45,6 +45,11 @@ export class LaneTable {
     return lane;
   }
 
+  /** The lane of a key, if it is open. */
+  known(key: string): Lane | undefined {
+    return this.#byKey.get(key);
+  }
+
   at(row: number): Lane | undefined {
     return this.#byRow[row];
   }

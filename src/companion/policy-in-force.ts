@@ -1,3 +1,4 @@
+import { Setting } from '../kernels/reasons.ts';
 import type { CompanionMode, CompanionOptions } from '../policy/companion-options.ts';
 import { documentRefusals } from '../policy/document-refusals.ts';
 import { clockSkewMs, DocumentGate, type DocumentRefusal, type PolicyDocument } from '../policy/policy-document.ts';
@@ -124,6 +125,16 @@ export class PolicyInForce {
       lateTimeoutMs: Math.min(Math.max(lateTimeoutMs, sloMs), 3_600_000),
     };
   }
+}
+
+/** Has a scheduler decide by a policy from now on. */
+export function applySettings(scheduler: { set(setting: Setting, value: number): void }, policy: LivePolicy): void {
+  scheduler.set(Setting.SloMs, policy.sloMs);
+  scheduler.set(Setting.SloQuantile, policy.sloQuantile);
+  scheduler.set(Setting.Patience, policy.patience);
+  scheduler.set(Setting.MaxBatchItems, policy.maxBatchSize);
+  scheduler.set(Setting.DeferLate, policy.late === 'defer' ? 1 : 0);
+  scheduler.set(Setting.LateTimeoutMs, policy.lateTimeoutMs);
 }
 
 function pemOf(key: string): string {
