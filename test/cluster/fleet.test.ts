@@ -64,15 +64,15 @@ suite('a fleet of services', (test) => {
     });
   }
 
-  /** Services whose policy says that the plan is in force. */
-  async function enforced(): Promise<number> {
+  /** Services with a plan. No Knative is there to carry annotations over, so that none is called enforced for long. */
+  async function planned(): Promise<number> {
     let count = 0;
     let next: string | undefined;
     do {
       const page = await server.api.list(kinds.inferencePolicy, { namespace }, 500, next);
       for (const { status } of page.items) {
         const { conditions = [] } = (status ?? {}) as { conditions?: { type: string; status: string }[] };
-        if (conditions.some(({ type, status: state }) => type === 'Enforced' && state === 'True')) count++;
+        if (conditions.some(({ type, status: state }) => type === 'Planned' && state === 'True')) count++;
       }
       next = page.next;
     } while (next !== undefined);
@@ -85,14 +85,14 @@ suite('a fleet of services', (test) => {
     await until(
       `${what}: all services to be planned for`,
       async () => {
-        const now = await enforced();
+        const now = await planned();
         if (now !== last) console.log(`\n${now} of ${services} after ${Math.round((Date.now() - began) / 1000)} s`);
         last = now;
         return now >= services;
       },
       300_000,
     );
-    figure(`${what}: all planned for and enforced after`, (Date.now() - began) / 1000, 's');
+    figure(`${what}: all planned for after`, (Date.now() - began) / 1000, 's');
   }
 
   test('the first start: a policy and a plan for each', async () => {

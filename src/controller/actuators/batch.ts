@@ -32,9 +32,11 @@ const timeoutMs = 1_000;
 const parallel = 8;
 const remembered = 50_000;
 
+/** A companion that did not take its document is left alone for a while: it must not hold up the other services. */
+const retryMs = { first: 5_000, most: 60_000 };
+
 interface Told {
   readonly content: string;
-  readonly sequence: readonly [number, number];
   readonly atMs: number;
 }
 
@@ -45,6 +47,8 @@ export class Batch implements Actuator<BatchOrder, BatchTarget> {
   readonly #signingKeyPem: () => string | undefined;
   /** By pod UID. */
   readonly #told = new Map<string, Told>();
+  /** Pods that did not take what they were told last, by UID. */
+  readonly #failed = new Map<string, { readonly failures: number; readonly atMs: number }>();
   #counter = 0;
 
   constructor(call: PodCall, signingKeyPem: () => string | undefined) {
@@ -67,6 +71,7 @@ export class Batch implements Actuator<BatchOrder, BatchTarget> {
         if (!context.leads()) return;
         const before = this.#told.get(pod.uid)?.content;
         const failure = await this.#tell(uid, order, pod, key, context);
+        this.#note(pod.uid, failure !== undefined, context.nowMs);
         if (failure) failed = `${pod.name}: ${failure}`;
         else if (before !== undefined && before !== contentOf(order, pod))
           changes.push(`pod ${pod.name}: ${contentOf(order, pod)}`);
@@ -82,12 +87,24 @@ export class Batch implements Actuator<BatchOrder, BatchTarget> {
   async giveBack(): Promise<void> {}
 
   #isDue(order: BatchOrder, pod: BatchTarget['pods'][number], { nowMs }: ActuationContext): boolean {
+    const failed = this.#failed.get(pod.uid);
+    if (failed) {
+      const waitMs = Math.min(retryMs.most, retryMs.first * 2 ** Math.min(failed.failures - 1, 10));
+      if (nowMs >= failed.atMs && nowMs - failed.atMs < waitMs) return false;
+    }
     const told = this.#told.get(pod.uid);
     if (!told || told.content !== contentOf(order, pod)) return true;
     // A clock that was set back must not keep documents from being renewed.
     if (nowMs - told.atMs >= renewMs || nowMs < told.atMs) return true;
     // A companion that started anew has forgotten.
     return pod.heard && pod.sequence === undefined && nowMs - told.atMs > 15_000;
+  }
+
+  #note(uid: string, failed: boolean, nowMs: number): void {
+    const failures = (this.#failed.get(uid)?.failures ?? 0) + 1;
+    this.#failed.delete(uid);
+    if (failed) this.#failed.set(uid, { failures, atMs: nowMs });
+    if (this.#failed.size > remembered) this.#failed.delete(this.#failed.keys().next().value as string);
   }
 
   async #tell(
@@ -122,7 +139,7 @@ export class Batch implements Actuator<BatchOrder, BatchTarget> {
       return error instanceof Error ? error.message : String(error);
     }
     this.#told.delete(pod.uid);
-    this.#told.set(pod.uid, { content: contentOf(order, pod), sequence, atMs: nowMs });
+    this.#told.set(pod.uid, { content: contentOf(order, pod), atMs: nowMs });
     if (this.#told.size > remembered) this.#told.delete(this.#told.keys().next().value as string);
     return undefined;
   }

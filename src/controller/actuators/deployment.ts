@@ -52,7 +52,8 @@ export class ScaleDeployment implements Actuator<{ readonly replicas: number }, 
     if (held && held.reverts >= revertsMax) return foreignWriter(deployment);
     if (!foreign && before === wanted && present === wanted) return { changes: [] };
     if (!context.leads()) return refusal('NotLeader', 'the lease was lost');
-    if (!this.#limit.take(deployment.uid, context.nowMs)) {
+    // More replicas never wait: a promise is at stake, and the plan has its own brake.
+    if (replicas <= deployment.replicas && !this.#limit.take(deployment.uid, context.nowMs)) {
       return refusal('RateLimited', `${deployment.name}: written too often`);
     }
     const original = foreign || held === undefined ? present : (held.original[field] ?? present);

@@ -67,7 +67,9 @@ export class Steer implements Actuator<SteerPlan, ObservedService> {
       return this.#carried(revision, settled, context.nowMs);
     }
     if (!context.leads()) return refusal('NotLeader', 'the lease was lost');
-    if (!this.#limit.take(revision.uid, context.nowMs))
+    // More replicas never wait: a promise is at stake, and the plan has its own brake.
+    const raises = Number(settled['min-scale']) > Number(present['min-scale'] ?? 0);
+    if (!raises && !this.#limit.take(revision.uid, context.nowMs))
       return refusal('RateLimited', `${revision.name}: written too often`);
     await this.#write(revision, write, context);
     if (lost) {

@@ -187,6 +187,9 @@ export function enforcedFinding(
 ): Finding {
   if (mode === 'off') return finding('False', 'Off', 'mode off: companions pass requests through');
   if (mode === 'advise') return finding('False', 'Advised', 'mode advise: decided and reported, nothing is changed');
+  // What waits for its turn is finer settings only: the replicas of the plan are there.
+  if (enforced.refused?.reason === 'RateLimited')
+    return finding('True', 'Enforced', 'the plan is in force; finer settings wait');
   if (enforced.refused) return finding('False', enforced.refused.reason, enforced.refused.message);
   if (!plan) return finding('Unknown', 'NotPlanned', 'there is no plan to carry out');
   return finding('True', 'Enforced', 'the plan is in force');

@@ -31,7 +31,8 @@ export interface ReconcilePartOptions {
   readonly plan?: (problem: ServiceProblem) => ServicePlan;
 }
 
-const workers = 8;
+/** They mostly wait for answers. */
+const workers = 32;
 const withoutLeadMs = 1_000;
 /** Services are looked at again after this long, whatever the watches say. */
 const resyncMs = 600_000;

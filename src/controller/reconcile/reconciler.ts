@@ -229,7 +229,7 @@ export class Reconciler {
     }
     for (const { reason, message } of enforced.notes) void events.record(subject, 'Normal', reason, message);
     const refusal = enforced.refused && `${enforced.refused.reason}: ${enforced.refused.message}`;
-    if (enforced.refused && refusal !== memory.refusal) {
+    if (enforced.refused && enforced.refused.reason !== 'RateLimited' && refusal !== memory.refusal) {
       const { reason, message } = enforced.refused;
       log.warn({ service: key, reason, detail: message }, 'not enforced');
       void events.record(subject, 'Warning', reason, message);
