@@ -121,10 +121,11 @@ function speed(rows: BenchRow[], progress: Progress): void {
   const problems = manyVariants(1000, 8);
   const times: number[] = [];
   for (let i = 0; i < 5; i++) {
-    const started = performance.now();
+    const before = process.cpuUsage();
     for (const problem of problems) kernel.plan(problem);
-    times.push(performance.now() - started);
+    const { user, system } = process.cpuUsage(before);
+    times.push((user + system) / 1000);
   }
   times.sort((one, other) => one - other);
-  atMost(rows, '1,000 services of 8 variants planned', times[2] as number, 1000, 'ms');
+  atMost(rows, '1,000 services of 8 variants planned', times[2] as number, 1000, 'ms of CPU');
 }

@@ -21,7 +21,7 @@ let shared: PlacementKernel | undefined;
  * problem gives the same plan, on every build of the kernel. Takes about a tenth of a millisecond a revision.
  *
  * @throws {RangeError} if there is no revision, or more than 32.
- * @throws {WebAssembly.RuntimeError} if a number of the policy or the bounds is out of range.
+ * @throws {Error} a trap of the kernel, if a number of the policy or the bounds is out of range.
  */
 export function planService(problem: ServiceProblem, kernel?: PlacementKernel): ServicePlan {
   if (problem.revisions.length === 0) throw new RangeError('a service without revisions cannot be planned');
