@@ -102,7 +102,6 @@ export class Enforcement {
     const { steer, deployment } = this.#actuators;
     if (observed.deploymentMode === 'knative') {
       if (observed.autoscaler === 'knative') return await steer.apply({ plan, floors }, observed, context);
-      if (observed.autoscaler === 'class') return { changes: [] };
     }
     const target = deploymentTarget(observed, stored);
     if (target) return await deployment.apply({ replicas: plan.replicas }, target, context);

@@ -1,4 +1,6 @@
 import type { ServicePlan } from '../../planner/service-plan.ts';
+import type { Problem } from '../../policy/problem.ts';
+import { reviewObserved } from '../../policy/review-observed.ts';
 import type { ServicePolicy } from '../../policy/service-policy.ts';
 import { finding } from './choice.ts';
 import type { ObservedService } from './observed.ts';
@@ -74,4 +76,23 @@ export function savingOf({ savings, advisingSinceMs, plan }: ServiceMemory, poli
 
 export function shownPlan({ replicas, revision, batch, demand, expect, runnerUp, knative }: ServicePlan): object {
   return { replicas, revision, batch, demand, expect, knative, runnerUp };
+}
+
+/** What only companions can know is wrong: an SLO below the model's own latency, a header that splits lanes, slow starts. */
+export function measuredProblems(
+  { deploymentMode, minReplicas }: ObservedService,
+  policy: ServicePolicy,
+  heard: readonly HeardFrom[],
+  { curves, plan, coldStarts }: ServiceMemory,
+): Problem[] {
+  const latencyMs = plan && curves.get(plan.revision);
+  const splittingHeader = heard.flatMap(({ report }) => report?.signals.mostSplittingHeader ?? [])[0];
+  const coldStartMs = coldStarts.count > 0 ? coldStarts.distribution().p50Ms : undefined;
+  return reviewObserved({
+    observed: { ...(latencyMs ? { latencyMs } : {}), splittingHeader, coldStartMs },
+    policy,
+    minReplicas,
+    mode: deploymentMode,
+    where: (field) => ({ field }),
+  });
 }

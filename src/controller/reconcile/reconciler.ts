@@ -16,7 +16,15 @@ import { type Choice, choose, finding } from './choice.ts';
 import type { ColdStarts } from './cold-starts.ts';
 import { type Enforced, type Enforcement, enforcedFinding } from './enforcement.ts';
 import type { ReconcileMetrics } from './metrics.ts';
-import { askedFor, injectedFinding, isFast, observationsOf, savingOf, shownPlan } from './observations.ts';
+import {
+  askedFor,
+  injectedFinding,
+  isFast,
+  measuredProblems,
+  observationsOf,
+  savingOf,
+  shownPlan,
+} from './observations.ts';
 import type { ObservedService } from './observed.ts';
 import { isOurs, makePolicy, removePolicy } from './policy-object.ts';
 import { type HeardFrom, problemOf } from './problem.ts';
@@ -149,6 +157,11 @@ export class Reconciler {
     const enforced = await enforcement.enforce({ key, observed, policy, plan, stored, heard, memory }, this.#context());
     this.#say(key, target, memory, plan, enforced);
     if (plan) memory.plan = plan;
+    for (const { code, message } of measuredProblems(observed, policy, heard, memory)) {
+      if (memory.warned.has(code)) continue;
+      memory.warned.add(code);
+      void this.#parts.events.record(subjectOf(target), 'Warning', code, message);
+    }
     metrics.noted(key, policy, plan, observations, memory);
     await this.#report(
       memory,

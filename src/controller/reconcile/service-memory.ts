@@ -29,6 +29,8 @@ export class ServiceMemory {
   status: { readonly written: InferencePolicyStatus; readonly atMs: number } | undefined;
   /** Why steering was refused last, so that an event says it once. */
   refusal: string | undefined;
+  /** Codes of warnings about what companions measured: each is said once by a leader. */
+  readonly warned = new Set<string>();
   /** Whether originals may be held somewhere: false after they were given back. */
   mayHold = true;
 

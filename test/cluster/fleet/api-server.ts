@@ -19,7 +19,7 @@ export interface ApiServer {
   stop(): Promise<void>;
 }
 
-/** Starts both and waits until the API answers. @throws Error when it does not within a minute. */
+/** Starts both and waits until the API answers. @throws Error when it does not within three minutes. */
 export async function startApiServer(): Promise<ApiServer> {
   const folder = mkdtempSync(join(tmpdir(), 'paceline-fleet-'));
   const file = (name: string, text: string) => {
@@ -84,7 +84,7 @@ export async function startApiServer(): Promise<ApiServer> {
     rmSync(folder, { recursive: true, force: true });
   };
   try {
-    await until('the API server to answer', () => answers(api), 60_000);
+    await until('the API server to answer', () => answers(api), 180_000);
   } catch (error) {
     await stop();
     throw error;
