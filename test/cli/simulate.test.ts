@@ -19,6 +19,9 @@ suite('paceline simulate', (test) => {
       ['--load', 'all', 'such as 30,70,110'],
       ['--seconds', '-1', 'whole number'],
       ['--noise', '101', 'percentage'],
+      ['--scenario', 'ramp', 'load, step'],
+      ['--cold-start', '3s,1s', 'such as 1.5s,3s'],
+      ['--plan-every', '1ms', 'write it as 200ms'],
     ] as const) {
       const { code, err } = run('simulate', option, value);
       assert.is(code, 2);
@@ -33,6 +36,15 @@ suite('paceline simulate', (test) => {
     assert.is(rows.length, 4);
     assert.match(rows[2] as string, /^30%\s+100\.00%/);
     assert.is(run('simulate', '--load', '30,110', '--seconds', '5', '--seed', '4').out, first.out);
+  });
+
+  test('the step prints a row for each way of serving it', () => {
+    const { code, out, err } = run('simulate', '--scenario', 'step', '--plan-every', '10s');
+    assert.is(code, 0, err);
+    for (const way of ['Paceline', 'Knative at its defaults', 'Knative, target 1', "KServe's batcher"]) {
+      assert.match(out, new RegExp(`^${way}.*%.*replica-s`, 'm'));
+    }
+    assert.match(out, /cold starts of Paceline/);
   });
 
   test('shows the map of the product', () => {
