@@ -2,12 +2,13 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
+import { needTools, tools } from '../manifests/tools.ts';
 import { suite } from '../support/suite.ts';
 import { type Manifest, parseManifests } from './documents.ts';
-import { projectRoot } from './settings.ts';
+import { paths, projectRoot } from './settings.ts';
 import { get, kubectl, livePods, ready, temporaryNamespace, until } from './support/cluster.ts';
 import { figure } from './support/figures.ts';
-import { applyFolder, applyPaceline, installPaceline, systemNamespace } from './support/paceline.ts';
+import { applyFolder, applyPaceline, installPaceline, systemNamespace, uninstallPaceline } from './support/paceline.ts';
 import { ask } from './support/requests.ts';
 import { hostOf } from './support/services.ts';
 
@@ -142,5 +143,54 @@ suite('manifests on the cluster', (test) => {
       const answered = /paceline_requests_total\{outcome="answered",reason="none"\} (\d+)/.exec(metrics.text)?.[1];
       assert.ok(Number(answered) >= 2, `requests to ${name} pass through its companion: ${answered}`);
     }
+  });
+
+  test('the job gives everything back before Paceline goes, and what it served still answers', async () => {
+    const before = await get<{ spec: { predictor: { batcher?: object } } }>('isvc', space.name, 'digits');
+    assert.ok(before.spec.predictor.batcher, 'while it is there, the batcher field is ours');
+    const started = Date.now();
+    await uninstallPaceline();
+    figure('Paceline gave everything back and is gone', (Date.now() - started) / 1000, 's');
+    const after = await get<{ spec: { predictor: { batcher?: object } } }>('isvc', space.name, 'digits');
+    assert.is(after.spec.predictor.batcher, undefined);
+    for (const host of [
+      hostOf.inferenceService(space.name, 'digits', 'Knative'),
+      hostOf.inferenceService(space.name, 'digits-standard', 'Standard'),
+      hostOf.knativeService(space.name, 'digits-service'),
+    ]) {
+      const call = { host, path: '/v1/models/digits:predict', body: seven };
+      await until('an answer', async () => (await ask(call)).status === 200, 60_000);
+    }
+    const left = await kubectl([
+      'get',
+      'mutatingwebhookconfigurations,validatingwebhookconfigurations,clusterroles',
+      '-o',
+      'name',
+    ]);
+    assert.not.match(left, /paceline/);
+  });
+
+  const helm = tools ? test : test.skip;
+  helm('Helm installs the same, and its hook gives back', async () => {
+    const chart = join(projectRoot, 'manifests/charts/paceline');
+    const run = needTools().helm;
+    const cluster = ['--kubeconfig', paths.kubeconfig, '--namespace', systemNamespace];
+    run('install', 'paceline', chart, ...cluster, '--create-namespace', '--wait', '--timeout', '120s');
+    await until(
+      'the authority',
+      async () => {
+        const { webhooks } = await get<WebhookConfiguration>('mutatingwebhookconfiguration', '', 'paceline.dev');
+        return webhooks.every(({ clientConfig }) => clientConfig.caBundle);
+      },
+      30_000,
+    );
+    const filled = await snapshot();
+    run('upgrade', 'paceline', chart, ...cluster, '--wait', '--timeout', '120s');
+    assert.equal(await snapshot(), filled, 'an upgrade loses no certificate and no key');
+    run('uninstall', 'paceline', ...cluster, '--wait', '--timeout', '180s');
+    const left = await kubectl(['get', 'mutatingwebhookconfigurations,clusterroles', '-o', 'name']);
+    assert.not.match(left, /paceline/);
+    assert.match(await kubectl(['get', 'crd', '-o', 'name']), /inferencepolicies\.paceline\.dev/);
+    await kubectl(['delete', 'namespace', systemNamespace, '--timeout=90s']);
   });
 });

@@ -21,7 +21,13 @@ export async function applyFolder(folder: string, ...more: string[]): Promise<st
 export async function applyPaceline(): Promise<void> {
   await applyFolder('crds');
   const definitions = ['inferencepolicies', 'pricelists'].map((name) => `crd/${name}.paceline.dev`);
-  await kubectl(['wait', '--for=condition=Established', '--timeout=30s', ...definitions]);
+  // kubectl's wait fails on an object that has no status yet, which a new definition has for a moment.
+  const established = () =>
+    kubectl(['wait', '--for=condition=Established', '--timeout=10s', ...definitions]).then(
+      () => true,
+      () => false,
+    );
+  await until('the definitions to be established', established, 30_000);
   await applyFolder('base');
 }
 
