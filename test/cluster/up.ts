@@ -136,7 +136,9 @@ async function installKserve(): Promise<void> {
 }
 
 async function established(): Promise<void> {
-  await kubectl(['wait', '--for=condition=Established', '--all', 'customresourcedefinitions', '--timeout=60s']);
+  const wait = ['wait', '--for=condition=Established', '--all', 'customresourcedefinitions', '--timeout=60s'];
+  // A definition that has no conditions yet makes kubectl give up instead of waiting.
+  await until('the definitions', async () => (await kubectl(wait)) !== '', 60_000);
 }
 
 /** Does a step once in a life of the cluster. */
