@@ -94,8 +94,8 @@ function machine(): string[] {
     ...mounts.map((line) => `mount ${line}`),
     ...links.map((line) => `link ${line.split(' ')[0]}`),
   ];
-  // `ip netns` makes this folder, and mounts it on itself, once for all.
-  return all.filter((each) => each !== '/run/netns' && !each.includes(' /run/netns '));
+  // `ip netns` makes this folder, and mounts it on itself, once for all. Networks of other clusters come and go.
+  return all.filter((each) => each !== '/run/netns' && !/ \/run\/netns[ /]|^\/run\/netns\/paceline/.test(each));
 }
 
 /** Processes whose program or arguments name the cluster's folder. */
