@@ -44,12 +44,16 @@ export function decide_step(): void {
   answer(RolloutAction.Promote, RolloutReason.ProvenGood);
 }
 
-/** Replicas for a share of the load; like the baseline's where one replica's capacity is unknown. */
+/**
+ * Replicas for a share of the load; like the baseline's where one replica's capacity is unknown. Never more than twice
+ * what the baseline has for that share: a capacity that was learned while the machine was drowned is no reason to ask
+ * for hundreds, and a candidate that needs more is too dear anyway.
+ */
 function needed(share: f64): f64 {
   const capacity = fact(StepField.Capacity);
   const load = fact(StepField.Load);
-  const known = capacity > 0 && load >= 0;
-  const wanted = known ? (share * load) / capacity : share * fact(StepField.BaselineReady);
+  const alike = share * fact(StepField.BaselineReady);
+  const wanted = capacity > 0 && load >= 0 ? min((share * load) / capacity, 2.0 * alike) : alike;
   const most = fact(StepField.MaxReplicas);
   const least = max(Math.ceil(wanted - 1e-9), 1.0);
   return most >= 1 ? min(least, most) : least;

@@ -82,7 +82,7 @@ for (const flavour of ['simd', 'scalar', 'debug'] as const) {
         [{ onStepMs: 1000, leastRequests: 1e6 }, RolloutReason.Gathering],
         [{ leastRequests: 51, ready: 0 }, RolloutReason.Gathering],
         [{ ready: 1 }, RolloutReason.Warming],
-        [{ load: 100, capacity: 10, ready: 9 }, RolloutReason.Warming],
+        [{ load: 100, capacity: 10, baselineReady: 9, ready: 9 }, RolloutReason.Warming],
       ];
       for (const [facts, reason] of cases) {
         const verdict = kernel.decide(evidence, { ...calm, ...facts });
@@ -95,8 +95,9 @@ for (const flavour of ['simd', 'scalar', 'debug'] as const) {
     test('asks for the replicas that the next share needs, within what is allowed', () => {
       const none = kernel.begin();
       const replicas = (facts: Partial<StepFacts>): number => kernel.decide(none, { ...calm, ...facts }).replicas;
-      assert.is(replicas({ load: 100, capacity: 10, nextShare: 0.6 }), 6);
-      assert.is(replicas({ load: 100, capacity: 10, maxReplicas: 4 }), 4);
+      assert.is(replicas({ load: 100, capacity: 10, nextShare: 0.6, baselineReady: 10 }), 6);
+      assert.is(replicas({ load: 100, capacity: 10, maxReplicas: 4, baselineReady: 10 }), 4);
+      assert.is(replicas({ load: 100, capacity: 0.1, nextShare: 0.6, baselineReady: 10 }), 12, 'not a thousand');
       assert.is(replicas({ load: 0, capacity: 10 }), 1);
       assert.is(replicas({ baselineReady: 8, nextShare: 0.6 }), 5);
     });

@@ -46,7 +46,7 @@ export class RolloutDrive {
     readonly options: DriveOptions,
   ) {
     this.#random = new Random(options.seed ?? 1);
-    for (const { name } of kserve.revisions) this.replicas.set(name, 2);
+    for (const { name } of kserve.revisions) this.replicas.set(name, options.view?.plannedReplicas ?? 2);
   }
 
   /** Seconds of traffic, reconciling and looking, one after the other; `each` sees every second. */

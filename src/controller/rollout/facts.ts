@@ -20,6 +20,15 @@ export function nextPercent(percent: number): number {
 
 const nothingKnown: RevisionView = { readyReplicas: 0, latencyMs: [] };
 
+/**
+ * What the way back needs: what the stable revision has, where that is not more than is planned for everything. A plan
+ * that asks for more than runs is for the steering of that revision, not for the other one.
+ */
+export function replicasToKeep(view: RolloutView, revision: string): number {
+  const running = view.revisions.get(revision)?.readyReplicas ?? 0;
+  return running > 0 ? Math.min(view.plannedReplicas, running) : view.plannedReplicas;
+}
+
 /** The facts of the step that a walk is at, for the kernel. */
 export function factsOf(state: RolloutState, view: RolloutView): StepFacts {
   const candidate = view.revisions.get(state.candidate) ?? nothingKnown;
@@ -40,7 +49,7 @@ export function factsOf(state: RolloutState, view: RolloutView): StepFacts {
     load: view.load,
     // Before it has served anything its own capacity is a guess; the stable one's is the better one.
     capacity: percent > 0 && candidate.capacity ? candidate.capacity : stable.capacity || undefined,
-    baselineReady: Math.max(stable.readyReplicas, view.plannedReplicas),
+    baselineReady: stable.readyReplicas > 0 ? stable.readyReplicas : view.plannedReplicas,
     costRatio: percent > 0 ? costRatio(candidate, stable) : undefined,
     costRatioMax,
     cost: costOfAll(candidate, view),

@@ -6,7 +6,7 @@ import {
   type StepVerdict,
 } from '../../kernels/rollout-evidence.ts';
 import { adopt, compareSpec, follow, revisionsOf } from './bookkeeping.ts';
-import { factsOf, nextPercent, settleMs } from './facts.ts';
+import { factsOf, nextPercent, replicasToKeep, settleMs } from './facts.ts';
 import { type RevisionFloor, successorFloors } from './floors.ts';
 import type { RolloutState } from './state.ts';
 import { type RolloutView, trafficPercent } from './view.ts';
@@ -47,7 +47,7 @@ export function planRollout(
   if (!splits || !view.consent) {
     const share = view.percent === undefined || rolledOut === '' ? 1 : view.percent / 100;
     const reason = splits ? RolloutReason.NoConsent : RolloutReason.NotSplit;
-    return { ...held(undefined, reason), floors: successorFloors(created, ready, view.plannedReplicas, share) };
+    return { ...held(undefined, reason), floors: successorFloors(created, ready, replicasToKeep(view, ready), share) };
   }
   const none = kernel.begin();
   let state = previous ? follow(previous, view, none) : adopt(view, none);
@@ -77,7 +77,7 @@ function walk(walking: RolloutState, view: RolloutView, kernel: RolloutEvidence)
   const state = gather(walking, view, kernel);
   const verdict = kernel.decide(state.evidence, factsOf(state, view));
   const next = moved(state, verdict, view, kernel);
-  const wayBack = Math.max(view.plannedReplicas, 1);
+  const wayBack = Math.max(replicasToKeep(view, next.stable), 1);
   const floors: RevisionFloor[] =
     next.phase === 'rolledBack'
       ? []
@@ -151,7 +151,7 @@ function writable(state: RolloutState, view: RolloutView): number | undefined {
 /** Floors while nothing is decided. */
 function standingFloors(state: RolloutState, view: RolloutView): readonly RevisionFloor[] {
   const { created, ready } = revisionsOf(view);
-  const planned = view.plannedReplicas;
+  const planned = replicasToKeep(view, state.stable);
   switch (state.phase) {
     case 'waiting': {
       const first = Math.max(Math.ceil((planned * nextPercent(0)) / 100), 1);
