@@ -15,8 +15,9 @@ interface Shadow extends Queued {
 
 /** A request that the kernel sent as it came runs as it would have been run; this much later it does not. */
 const promptMs = 5;
-/** So many batches of one request come first. */
+/** So many batches of one request come first, or so many tries where few of them run as they were decided. */
 const lessons = 9;
+const triesMax = 40;
 const unlimited = 1e6;
 
 /**
@@ -27,6 +28,7 @@ const unlimited = 1e6;
 export class Advisor {
   readonly scheduler: Scheduler<Shadow>;
   #lessonsLeft = lessons;
+  #triesLeft = triesMax;
   #patience = 0;
   readonly #metrics: CompanionMetrics;
 
@@ -80,8 +82,11 @@ export class Advisor {
     if (lane && this.#lessonsLeft > 0) this.scheduler.limitLane(lane, 1);
   }
 
-  #learned(): void {
-    if (this.#lessonsLeft === 0 || --this.#lessonsLeft > 0) return;
+  #tried(taught: boolean): void {
+    if (this.#lessonsLeft === 0) return;
+    if (taught) this.#lessonsLeft--;
+    if (--this.#triesLeft === 0) this.#lessonsLeft = 0;
+    if (this.#lessonsLeft > 0) return;
     for (const lane of this.scheduler.lanes.all()) this.scheduler.limitLane(lane, unlimited);
     this.scheduler.set(Setting.Patience, this.#patience);
   }
@@ -102,7 +107,7 @@ export class Advisor {
     const oneAnswered = () => {
       if (--open > 0) return;
       finished(asDecided ? Outcome.Answered : Outcome.Failed);
-      if (asDecided) this.#learned();
+      this.#tried(asDecided);
     };
     for (const shadow of exchanges) {
       if (shadow.answered) setImmediate(oneAnswered);

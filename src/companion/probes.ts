@@ -8,9 +8,10 @@ const knativeProbers = /^Knative-(?:Activator|Autoscaling)-Probe/;
 export type ProbeKind = 'readiness' | 'network' | undefined;
 
 /**
- * Tells probes from requests, as the handlers of Knative and KServe's agent do (knative.dev/pkg network/handlers/drain.go):
- * by who asks, on any path. Two differences, neither of which anything depends on: a kubelet's probe without
- * `K-Network-Probe` is meant for the model and forwarded (KServe's agent answers 400), and the autoscaler's prober counts.
+ * Tells probes from requests by who asks, on any path, as queue-proxy and KServe's agent do (knative.dev/pkg
+ * network/handlers/drain.go). What the agent does otherwise, and nothing depends on: it answers 400 to a kubelet's probe
+ * without `K-Network-Probe`, which here is meant for the model and forwarded; and it forwards what queue-proxy counts as
+ * probes too, `K-Kubelet-Probe` and the autoscaler's.
  */
 export function probeOf(headers: IncomingHttpHeaders, draining: boolean): ProbeKind {
   const asked = headers['k-network-probe'];

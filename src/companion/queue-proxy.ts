@@ -34,10 +34,12 @@ export class QueueProxy {
         (response) => {
           response.resume();
           response.on('error', () => {});
+          // Whatever becomes of this connection later says nothing where it is not queue-proxy's.
+          request.off('error', resolve).on('error', () => {});
           if (response.statusCode === 200) response.on('close', resolve);
         },
       );
-      request.on('error', () => resolve());
+      request.on('error', resolve as () => void);
     });
   }
 

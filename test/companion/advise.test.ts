@@ -21,7 +21,7 @@ suite('companion: mode advise', (test) => {
   test('nothing is changed, and what would have been decided is reported', () =>
     withRig({ mode: 'advise', slo: '30s' }, async (rig) => {
       rig.model.serial = true;
-      for (let i = 0; i < 12; i++) await rig.predict(i);
+      for (let i = 0; i < 48; i++) await rig.predict(i);
       rig.model.calls.length = 0;
       rig.model.timeMs = () => 5;
       const bodies = Array.from({ length: 40 }, (_, i) => `{ "instances":[ ${i} ] }`);
@@ -34,13 +34,13 @@ suite('companion: mode advise', (test) => {
       }
       assert.equal(rig.model.calls.map(({ body }) => body).sort(), [...bodies].sort(), 'one call each, as it came');
       const page = (await rig.admin('/metrics')).text;
-      assert.is(sampleOf(page, 'paceline_advised_batch_items_sum'), 52);
-      assert.ok(sampleOf(page, 'paceline_advised_batch_items_count') < 52, 'it would have batched');
-      assert.is(sampleOf(page, 'paceline_pass_through_total{why="advise"}'), 52);
+      assert.is(sampleOf(page, 'paceline_advised_batch_items_sum'), 88);
+      assert.ok(sampleOf(page, 'paceline_advised_batch_items_count') < 88, 'it would have batched');
+      assert.is(sampleOf(page, 'paceline_pass_through_total{why="advise"}'), 88);
       assert.is(sampleOf(page, 'paceline_batch_items_count'), 0);
       const signals = (await rig.admin('/signals')).json;
       assert.is(signals.mode, 'advise');
-      assert.equal(signals.attainment, { share: 1, requests: 52 });
+      assert.equal(signals.attainment, { share: 1, requests: 88 });
       assert.ok((signals.arrivalRate as number) > 0);
       assert.is((signals.lanes as { target: string }[])[0]?.target, '/v1/models/m:predict');
     }));

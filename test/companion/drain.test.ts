@@ -21,9 +21,9 @@ async function withQueueProxy(
   }
 }
 
-async function timed<T>(what: Promise<T>): Promise<[T, number]> {
+async function timed<T>(what: () => Promise<T>): Promise<[T, number]> {
   const from = performance.now();
-  return [await what, performance.now() - from];
+  return [await what(), performance.now() - from];
 }
 
 suite('companion: drain in a pod', (test) => {
@@ -66,7 +66,7 @@ suite('companion: drain in a pod', (test) => {
 
   test("serves as long as queue-proxy does, and ends with queue-proxy's own drain", () =>
     withQueueProxy({ 'drain-quiet': '20s' }, async (rig, proxy) => {
-      const drained = timed(rig.companion.drain());
+      const drained = timed(() => rig.companion.drain());
       await until(() => proxy.waiting.length === 1);
       for (let i = 0; i < 5; i++) assert.is((await rig.predict(i)).status, 200);
       proxy.drained();
@@ -78,14 +78,14 @@ suite('companion: drain in a pod', (test) => {
   test('a queue-proxy that is gone means that nobody can ask: a native sidecar ends at once', () =>
     withQueueProxy({ 'drain-quiet': '20s' }, async (rig, proxy) => {
       proxy.stop();
-      const [clean, ms] = await timed(rig.companion.drain());
+      const [clean, ms] = await timed(() => rig.companion.drain());
       assert.is(clean, true);
       assert.ok(ms < 2000, `${ms} ms`);
     }));
 
   test('something else at queue-proxy’s port ends nothing', () =>
     withQueueProxy({ 'drain-quiet': '300ms' }, async (rig, proxy) => {
-      const drained = timed(rig.companion.drain());
+      const drained = timed(() => rig.companion.drain());
       await until(() => proxy.waiting.length === 1);
       proxy.waiting.pop()?.writeHead(503).end();
       const [clean, ms] = await drained;
@@ -96,7 +96,7 @@ suite('companion: drain in a pod', (test) => {
   test('a model that is gone ends the waiting too', () =>
     withRig({ 'drain-quiet': '20s' }, async (rig) => {
       await rig.model.stop();
-      const [clean, ms] = await timed(rig.companion.drain());
+      const [clean, ms] = await timed(() => rig.companion.drain());
       await rig.model.start();
       assert.is(clean, true);
       assert.ok(ms < 5000, `${ms} ms`);
@@ -111,7 +111,7 @@ suite('companion: drain in a pod', (test) => {
           () => 0,
         );
       }, 20);
-      const [clean, ms] = await timed(rig.companion.drain());
+      const [clean, ms] = await timed(() => rig.companion.drain());
       clearInterval(asking);
       assert.is(clean, true);
       assert.ok(ms >= 1400 && ms < 4000, `${ms} ms`);
@@ -132,11 +132,11 @@ suite('companion: drain in a pod', (test) => {
 
   test('a preStop hook waits for the drain that SIGTERM begins, and for nothing else', () =>
     withRig({ 'drain-quiet': '2s' }, async (rig) => {
-      const [restart, restartMs] = await timed(rig.admin('/wait-for-drain'));
+      const [restart, restartMs] = await timed(() => rig.admin('/wait-for-drain'));
       assert.is(restart.status, 200);
       assert.ok(restartMs >= 950 && restartMs < 1900, `a container's restart is not held up: ${restartMs} ms`);
-      const before = timed(rig.admin('/wait-for-drain'));
-      const drained = timed(rig.companion.drain());
+      const before = timed(() => rig.admin('/wait-for-drain'));
+      const drained = timed(() => rig.companion.drain());
       const after = rig.admin('/wait-for-drain');
       const [hook, hookMs] = await before;
       assert.is(hook.status, 200);
