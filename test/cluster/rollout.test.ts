@@ -37,7 +37,13 @@ suite('rollouts on the cluster', (test) => {
 
   const deploy = (version: string, settings: ModelSettings): Promise<void> =>
     applyAsUser(
-      inferenceService(space.name, name, { mode: 'Knative', annotations, model: { ...settings, VERSION: version } }),
+      inferenceService(space.name, name, {
+        mode: 'Knative',
+        annotations,
+        model: { ...settings, VERSION: version },
+        // What a machine that is busy with other tests makes of a plan must not drown it.
+        predictor: { maxReplicas: 3 },
+      }),
     );
   const predictor = async () => (await get<Service>('isvc', space.name, name)).status?.components?.predictor;
   const rollout = async () => (await get<Policy>('inferencepolicy', space.name, name)).status?.rollout;
