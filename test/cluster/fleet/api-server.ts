@@ -48,6 +48,8 @@ export async function startApiServer(): Promise<ApiServer> {
   start('kube-apiserver', {
     'etcd-servers': `http://127.0.0.1:${ports.etcd}`,
     'bind-address': '127.0.0.1',
+    // Nobody is told to come there; without it the server looks for a default route, which a closed network has not.
+    'advertise-address': '10.98.0.1',
     'secure-port': String(ports.api),
     'cert-dir': join(folder, 'certificates'),
     'token-auth-file': tokens,
