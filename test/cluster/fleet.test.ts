@@ -61,6 +61,8 @@ suite('a fleet of services', (test) => {
     const words = Object.entries(options).flatMap(([name, value]) => [`--${name}`, value]);
     controller = spawn(process.execPath, [join(projectRoot, 'dist/paceline.mjs'), 'controller', ...words], {
       stdio: ['ignore', 'ignore', 'inherit'],
+      // As the Deployment in manifests/base has it.
+      env: { ...process.env, NODE_OPTIONS: '--max-old-space-size=160 --max-semi-space-size=4' },
     });
   }
 
