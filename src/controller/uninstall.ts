@@ -3,8 +3,9 @@ import type { KubeApi } from '../kube/kube-api.ts';
 import { isConflict, isNotFound } from '../kube/kube-error.ts';
 import { LeaseElection } from '../kube/lease-election.ts';
 import { listAll } from '../kube/list-all.ts';
-import { type KubeObject, kinds, type ObjectName } from '../kube/objects.ts';
+import { kinds, type ObjectName } from '../kube/objects.ts';
 import type { Log } from '../telemetry/log.ts';
+import { replicasBefore } from './actuators/held-replicas.ts';
 import { holdingOf, originalKey } from './actuators/originals.ts';
 import { batcherAnnotation } from './admission/inference-service.ts';
 
@@ -29,6 +30,8 @@ const tries = 5;
 /** A leader that lost its lease notices with its next renewal, or when it has not renewed for ten seconds. */
 const letGoMs = 10_000;
 const webhooksName = 'paceline.dev';
+const predictorLabel = 'serving.kserve.io/inferenceservice';
+const countKey = originalKey(kinds.inferencePolicy);
 /** Nobody acts for this long after everything was given back: time enough to delete the controller. */
 const holdMs = 600_000;
 
@@ -62,10 +65,14 @@ export async function uninstall(parts: UninstallParts): Promise<GivenBack> {
       await restore(what, () => restoreRevision(api, metadata));
     }
   }
-  for await (const policy of listAll(api, kinds.inferencePolicy)) {
-    const { metadata } = policy;
-    if (metadata.annotations?.[originalKey(kinds.inferencePolicy)] !== undefined) {
-      await restore(`deployment of ${metadata.namespace}/${metadata.name}`, () => restoreDeployment(api, policy));
+  for await (const { metadata } of listAll(api, kinds.deployment, { labelSelector: predictorLabel })) {
+    if (replicasBefore(metadata) !== undefined) {
+      await restore(`deployment ${metadata.namespace}/${metadata.name}`, () => restoreDeployment(api, metadata));
+    }
+  }
+  for await (const { metadata } of listAll(api, kinds.inferencePolicy)) {
+    if (metadata.annotations?.[countKey] !== undefined) {
+      await restore(`policy ${metadata.namespace}/${metadata.name}`, () => forgetCount(api, metadata));
     }
   }
   for await (const { metadata } of listAll(api, kinds.inferenceService)) {
@@ -118,18 +125,18 @@ async function restoreRevision(api: KubeApi, name: ObjectName): Promise<boolean>
   return true;
 }
 
-async function restoreDeployment(api: KubeApi, policy: KubeObject): Promise<boolean> {
-  const { namespace } = policy.metadata;
-  const held = holdingOf(kinds.inferencePolicy, policy);
-  for await (const { metadata, spec } of listAll(api, kinds.deployment, { namespace })) {
-    const field = `replicas.${metadata.uid}`;
-    const original = held?.original[field];
-    const now = String((spec as { replicas?: number } | undefined)?.replicas ?? 1);
-    if (typeof original !== 'string' || held?.applied[field] !== now) continue;
-    await api.scale(kinds.deployment, metadata, Number(original));
-  }
-  const annotations = { [originalKey(kinds.inferencePolicy)]: null };
-  await api.mergePatch(kinds.inferencePolicy, policy.metadata, { metadata: { annotations } });
+async function restoreDeployment(api: KubeApi, name: ObjectName): Promise<boolean> {
+  const { metadata, spec } = await api.get(kinds.deployment, name);
+  const before = replicasBefore(metadata);
+  // Back at what they were: their manager's name says so for as long as they stay.
+  if (before === undefined || before === (spec as { replicas?: number } | undefined)?.replicas) return false;
+  await api.scale(kinds.deployment, name, before);
+  return true;
+}
+
+/** How often others wrote a Deployment's replicas is of no use any more. */
+async function forgetCount(api: KubeApi, name: ObjectName): Promise<boolean> {
+  await api.mergePatch(kinds.inferencePolicy, name, { metadata: { annotations: { [countKey]: null } } });
   return true;
 }
 

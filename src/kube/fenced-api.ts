@@ -44,9 +44,9 @@ export class FencedApi implements KubeApi {
     return await this.#api.mergePatch(kind, name, patch, options);
   }
 
-  async scale(kind: ResourceKind, name: ObjectName, replicas: number): Promise<void> {
+  async scale(kind: ResourceKind, name: ObjectName, replicas: number, manager?: string): Promise<string> {
     this.#check();
-    await this.#api.scale(kind, name, replicas);
+    return await this.#api.scale(kind, name, replicas, manager);
   }
 
   async delete(kind: ResourceKind, name: ObjectName): Promise<void> {

@@ -46,8 +46,11 @@ export interface KubeApi {
   apply(kind: ResourceKind, object: KubeObject, options?: WriteOptions): Promise<KubeObject>;
   /** JSON merge patch: null deletes. With `metadata.resourceVersion` in it, only if nobody wrote since. */
   mergePatch(kind: ResourceKind, name: ObjectName, patch: object, options?: WriteOptions): Promise<KubeObject>;
-  /** Sets `spec.replicas` by the scale subresource. */
-  scale(kind: ResourceKind, name: ObjectName, replicas: number): Promise<void>;
+  /**
+   * Sets `spec.replicas` by the scale subresource, and says which version of the object that made. The field manager may
+   * be another than ours: the API server keeps its name on the object for as long as nobody else changes the replicas.
+   */
+  scale(kind: ResourceKind, name: ObjectName, replicas: number, manager?: string): Promise<string>;
   /** Succeeds too where there is nothing. */
   delete(kind: ResourceKind, name: ObjectName): Promise<void>;
 }

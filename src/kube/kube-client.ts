@@ -103,13 +103,14 @@ export class KubeClient implements KubeApi {
     });
   }
 
-  async scale(kind: ResourceKind, name: ObjectName, replicas: number): Promise<void> {
-    await this.#json({
+  async scale(kind: ResourceKind, name: ObjectName, replicas: number, manager = fieldManager): Promise<string> {
+    const { metadata } = await this.#object({
       method: 'PATCH',
-      path: pathOf(kind, name.namespace, name.name, 'scale') + queryOf({ fieldManager }),
+      path: pathOf(kind, name.namespace, name.name, 'scale') + queryOf({ fieldManager: manager }),
       contentType: 'application/merge-patch+json',
       body: JSON.stringify({ spec: { replicas } }),
     });
+    return metadata.resourceVersion ?? '';
   }
 
   async delete(kind: ResourceKind, name: ObjectName): Promise<void> {

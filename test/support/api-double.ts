@@ -173,12 +173,14 @@ export class ApiDouble implements KubeApi {
     return this.#store('mergePatch', kind, 'MODIFIED', merged(old, { metadata: others, ...rest }) as KubeObject, old);
   }
 
-  async scale(kind: ResourceKind, name: ObjectName, replicas: number): Promise<void> {
+  async scale(kind: ResourceKind, name: ObjectName, replicas: number, manager = 'paceline'): Promise<string> {
     const key = keyOf(name);
     await this.before?.('scale', kind, key);
     const old = this.#need(kind, name);
     this.#note('scale', kind, key, 'scale', replicas);
-    this.#store('scale', kind, 'MODIFIED', { ...old, spec: { ...(old.spec as Json), replicas } }, old);
+    const now = { ...old, spec: { ...(old.spec as Json), replicas } };
+    const stored = this.#store('scale', kind, 'MODIFIED', replicasOf(old, now, manager, 'scale'), old);
+    return stored.metadata.resourceVersion as string;
   }
 
   async delete(kind: ResourceKind, name: ObjectName): Promise<void> {
@@ -193,7 +195,7 @@ export class ApiDouble implements KubeApi {
   /** Somebody else's write: a merge patch that takes over what it changes. */
   edit(kind: ResourceKind, name: ObjectName, patch: object): void {
     const old = this.#need(kind, name);
-    const now = merged(old, patch as Json) as KubeObject;
+    const now = replicasOf(old, merged(old, patch as Json) as KubeObject, 'somebody');
     const owners = this.#ownersOf(kind, keyOf(name));
     for (const path of [...owners.keys()]) if (!same(at(old, path), at(now, path))) owners.delete(path);
     this.#put(kind, 'MODIFIED', now, old);
@@ -331,6 +333,14 @@ function selects({ namespace, labelSelector }: Selection, { metadata }: KubeObje
     if (negated) return there === undefined;
     return value === undefined ? there !== undefined : there === value;
   });
+}
+
+/** Of managedFields only who changed spec.replicas last: a write that leaves them as they are changes no owner. */
+function replicasOf(old: KubeObject, now: KubeObject, manager: string, subresource?: string): KubeObject {
+  const replicas = ({ spec }: KubeObject) => (spec as Json | undefined)?.replicas;
+  if (replicas(old) === replicas(now)) return now;
+  const entry = { manager, operation: 'Update', subresource, fieldsV1: { 'f:spec': { 'f:replicas': {} } } };
+  return { ...now, metadata: { ...now.metadata, managedFields: [entry] } };
 }
 
 function locked(old: KubeObject, version: string | undefined): void {

@@ -3,32 +3,42 @@ import { kinds, type ObjectName } from '../../kube/objects.ts';
 import type { ObservedDeployment } from '../reconcile/observed.ts';
 import type { Actuation, ActuationContext, ActuationRefusal, Actuator } from './actuator.ts';
 import { revertsMax } from './foreign-writes.ts';
-import { type Holding, holdingText, originalKey, parseHolding } from './originals.ts';
+import { managerFor } from './held-replicas.ts';
+import { holdingText, originalKey, parseHolding } from './originals.ts';
 import { WriteLimit } from './write-limit.ts';
 
-/** A Deployment in Standard mode, with the InferencePolicy on which its original is kept. */
+/** A Deployment in Standard mode, with the InferencePolicy on which the writes of others are counted. */
 export interface DeploymentTarget {
   readonly deployment: ObservedDeployment;
   readonly autoscaler: string;
-  readonly policy: ObjectName;
+  /** Undefined where the service has none (any more). */
+  readonly policy: ObjectName | undefined;
   /** `paceline.dev/original` of the InferencePolicy. */
   readonly holding: string | undefined;
 }
 
+/** A write of ours, until the watch has shown it. */
+interface Written {
+  readonly replicas: number;
+  readonly before: number;
+  /** The version that it made. */
+  readonly version: string;
+}
+
 const key = originalKey(kinds.inferencePolicy);
+const remembered = 50_000;
 
 /**
  * Scales a Deployment by its scale subresource. Only with KServe's autoscalerClass `external` are its replicas nobody
  * else's: with `hpa` and `keda` an autoscaler owns them, and with `none` KServe reverts every change at once.
  *
- * We may not patch Deployments (that right includes their images), so that the original is kept on our own
- * InferencePolicy, and it is there before the Deployment is touched.
+ * The original is kept on the Deployment itself, by the same write (held-replicas.ts): it outlives the policy and us.
  */
 export class ScaleDeployment implements Actuator<{ readonly replicas: number }, DeploymentTarget> {
   readonly name = 'deployment';
   readonly #limit = new WriteLimit();
-  /** What we set last, by UID: the two objects are watched apart, so that one may be older than the other. */
-  readonly #set = new Map<string, string>();
+  /** By UID: a new Deployment of the same name is another one. */
+  readonly #written = new Map<string, Written>();
 
   async apply(
     { replicas }: { readonly replicas: number },
@@ -36,66 +46,72 @@ export class ScaleDeployment implements Actuator<{ readonly replicas: number }, 
     context: ActuationContext,
   ): Promise<Actuation> {
     const { deployment, autoscaler } = target;
+    const { namespace, name, uid } = deployment;
     if (autoscaler !== 'external') {
       return refusal('AdviceOnly', `what scales it is ${autoscaler}: set serving.kserve.io/autoscalerClass: external`);
     }
-    const wanted = String(replicas);
-    const present = String(deployment.replicas);
-    const field = fieldOf(deployment);
-    const held = parseHolding(target.holding);
-    const before = held?.applied[field];
-    // An intent that was stored and not carried out leaves what was there before.
-    const unfinished = held?.applied[`${field}.before`] === present;
-    const foreign =
-      before !== undefined && before !== present && !unfinished && this.#set.get(deployment.uid) !== present;
-    const reverts = (held?.reverts ?? 0) + (foreign ? 1 : 0);
-    if (held && held.reverts >= revertsMax) return foreignWriter(deployment);
-    if (!foreign && before === wanted && present === wanted) return { changes: [] };
+    const counted = parseHolding(target.holding)?.reverts ?? 0;
+    if (counted >= revertsMax) return foreignWriter(deployment);
+    const { present, before, foreign } = this.#look(deployment);
+    if (!foreign && replicas === present) return { changes: [] };
     if (!context.leads()) return refusal('NotLeader', 'the lease was lost');
-    // More replicas never wait: a promise is at stake, and the plan has its own brake.
-    if (replicas <= deployment.replicas && !this.#limit.take(deployment.uid, context.nowMs)) {
-      return refusal('RateLimited', `${deployment.name}: written too often`);
+    if (foreign) {
+      await this.#count(target, counted + 1, context);
+      this.#written.delete(uid);
+      if (counted + 1 >= revertsMax) return foreignWriter(deployment);
+      if (replicas === present) return { changes: [] };
     }
-    const original = foreign || held === undefined ? present : (held.original[field] ?? present);
-    const applied = reverts >= revertsMax ? {} : { [field]: wanted, [`${field}.before`]: present };
-    await this.#store(target, { original: { [field]: original }, applied, reverts }, context);
-    if (reverts >= revertsMax) return foreignWriter(deployment);
-    const { namespace, name } = deployment;
-    await context.api.scale(kinds.deployment, { namespace, name }, replicas);
-    this.#set.set(deployment.uid, wanted);
-    return { changes: [`deployment ${name}: replicas ${present} -> ${wanted}`] };
+    // More replicas never wait: a promise is at stake, and the plan has its own brake.
+    if (replicas <= present && !this.#limit.take(uid, context.nowMs)) {
+      return refusal('RateLimited', `${name}: written too often`);
+    }
+    const original = before ?? present;
+    const version = await context.api.scale(kinds.deployment, { namespace, name }, replicas, managerFor(original));
+    this.#written.delete(uid);
+    this.#written.set(uid, { replicas, before: original, version });
+    if (this.#written.size > remembered) this.#written.delete(this.#written.keys().next().value as string);
+    return { changes: [`deployment ${name}: replicas ${present} -> ${replicas}`] };
   }
 
   async giveBack(target: DeploymentTarget, context: ActuationContext): Promise<void> {
-    const { deployment } = target;
-    const held = parseHolding(target.holding);
-    const field = fieldOf(deployment);
-    if (!held || !context.leads()) return;
-    const original = held.original[field];
-    const ours = held.applied[field] === String(deployment.replicas);
-    if (ours && typeof original === 'string') {
-      await context.api.scale(kinds.deployment, deployment, Number(original));
-    }
-    this.#set.delete(deployment.uid);
+    const { deployment, policy, holding } = target;
+    if (!context.leads()) return;
+    const { present, before } = this.#look(deployment);
+    const { namespace, name, uid } = deployment;
     try {
-      await context.api.mergePatch(kinds.inferencePolicy, target.policy, {
-        metadata: { annotations: { [key]: null } },
-      });
+      if (before !== undefined && before !== present) {
+        await context.api.scale(kinds.deployment, { namespace, name }, before);
+      }
+      this.#written.delete(uid);
+      if (policy && holding !== undefined) await this.#annotate(policy, null, context);
     } catch (error) {
       if (!isNotFound(error)) throw error;
     }
   }
 
-  async #store(target: DeploymentTarget, holding: Holding, { api }: ActuationContext): Promise<void> {
-    const text = holdingText(holding);
-    if (text === target.holding) return;
-    await api.mergePatch(kinds.inferencePolicy, target.policy, { metadata: { annotations: { [key]: text } } });
+  /** What is there now: a watch may be behind what we wrote. Only what came after our own write is somebody else's. */
+  #look(deployment: ObservedDeployment): { present: number; before: number | undefined; foreign: boolean } {
+    const written = this.#written.get(deployment.uid);
+    const { replicas, replicasBefore } = deployment;
+    if (written && isOlder(deployment.resourceVersion, written.version)) {
+      return { present: written.replicas, before: written.before, foreign: false };
+    }
+    const foreign = written !== undefined && replicasBefore === undefined && written.replicas !== replicas;
+    return { present: replicas, before: replicasBefore, foreign };
+  }
+
+  async #count({ policy }: DeploymentTarget, reverts: number, context: ActuationContext): Promise<void> {
+    if (policy) await this.#annotate(policy, holdingText({ original: {}, applied: {}, reverts }), context);
+  }
+
+  async #annotate(policy: ObjectName, text: string | null, { api }: ActuationContext): Promise<void> {
+    await api.mergePatch(kinds.inferencePolicy, policy, { metadata: { annotations: { [key]: text } } });
   }
 }
 
-/** A new Deployment of the same name is another one: what we hold of the old one says nothing about it. */
-function fieldOf({ uid }: ObservedDeployment): string {
-  return `replicas.${uid}`;
+/** Versions of one object are numbers that grow. */
+function isOlder(version: string, than: string): boolean {
+  return Number(version) < Number(than);
 }
 
 function foreignWriter({ name }: ObservedDeployment): Actuation {

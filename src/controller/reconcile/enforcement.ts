@@ -80,7 +80,7 @@ export class Enforcement {
   ): Promise<void> {
     const { steer, deployment, rollout } = this.#actuators;
     await steer.giveBack(observed, context);
-    const target = stored && deploymentTarget(observed, stored);
+    const target = deploymentTarget(observed, stored);
     if (target) await deployment.giveBack(target, context);
     if (stored?.value.status?.rollout) {
       await rollout.giveBack({
@@ -167,10 +167,10 @@ function storeRollout(stored: StoredPolicy, memory: ServiceMemory | undefined, c
 
 function deploymentTarget(
   { deployment, autoscaler }: ObservedService,
-  stored: StoredPolicy,
+  stored: StoredPolicy | undefined,
 ): DeploymentTarget | undefined {
-  const { namespace, name, holding } = stored;
-  return deployment && { deployment, autoscaler, policy: { namespace, name }, holding };
+  const policy = stored && { namespace: stored.namespace, name: stored.name };
+  return deployment && { deployment, autoscaler, policy, holding: stored?.holding };
 }
 
 /** Patience in twentieths: a companion need not be told of less. */

@@ -59,6 +59,8 @@ export interface ObservedDeployment {
   readonly uid: string;
   readonly resourceVersion: string;
   readonly replicas: number;
+  /** What its replicas were before us (heldReplicas); undefined where somebody else set them last. */
+  readonly replicasBefore: number | undefined;
   readonly readyReplicas: number;
 }
 

@@ -1,4 +1,5 @@
 import type { KubeObject } from '../../kube/objects.ts';
+import { replicasBefore } from '../actuators/held-replicas.ts';
 import { podLabels, revisionOf, type ServiceName, serviceOf } from '../pod-identity.ts';
 import type { ObservedDeployment, ObservedPod, ObservedRevision, TargetName } from './observed.ts';
 
@@ -133,6 +134,7 @@ export function projectDeployment(object: KubeObject): ProjectedDeployment | und
     uid: metadata.uid ?? '',
     resourceVersion: metadata.resourceVersion ?? '',
     replicas: count(record(object.spec).replicas) ?? 1,
+    replicasBefore: replicasBefore(metadata),
     readyReplicas: count(record(object.status).readyReplicas) ?? 0,
   };
 }

@@ -33,6 +33,7 @@ import { restrained } from './restraint.ts';
 import { scoreOf } from './score.ts';
 import { ServiceMemory } from './service-memory.ts';
 import { differs, type Finding, type Findings, type Observations, planMessage, statusOf } from './status.ts';
+import type { Warnings } from './warnings.ts';
 import type { StoredPolicy, World } from './world.ts';
 
 export interface ReconcilerParts {
@@ -157,9 +158,8 @@ export class Reconciler {
     const enforced = await enforcement.enforce({ key, observed, policy, plan, stored, heard, memory }, this.#context());
     this.#say(key, target, memory, plan, enforced);
     if (plan) memory.plan = plan;
-    for (const { code, message } of measuredProblems(observed, policy, heard, memory)) {
-      if (memory.warned.has(code)) continue;
-      memory.warned.add(code);
+    const problems = policy.mode === 'off' ? [] : measuredProblems(observed, policy, heard, memory);
+    for (const { code, message } of memory.warnings.note(problems, now)) {
       void this.#parts.events.record(subjectOf(target), 'Warning', code, message);
     }
     metrics.noted(key, policy, plan, observations, memory);
@@ -169,7 +169,7 @@ export class Reconciler {
       {
         Accepted: choice.accepted,
         Injected: injectedFinding(observed),
-        Planned: planned,
+        Planned: plan ? withWarnings(planned, memory.warnings) : planned,
         Enforced: enforcedFinding(policy.mode, plan, enforced),
       },
       policy,
@@ -321,6 +321,11 @@ export class Reconciler {
 }
 
 const off = { plan: undefined, planned: finding('False', 'Off', 'mode off: nothing is planned') } as const;
+
+/** What hurts stands behind the plan: both have room in a message. */
+function withWarnings(planned: Finding, { text }: Warnings): Finding {
+  return text === '' ? planned : { ...planned, message: `${planned.message}. ${text}` };
+}
 
 export function subjectOf({ target, uid }: Target): EventSubject {
   const { group, kind, namespace, name } = target;

@@ -5,6 +5,7 @@ import type { LatencySample } from '../signals/parse-signals.ts';
 import { ColdStarts } from './cold-starts.ts';
 import { Demand } from './demand.ts';
 import type { Score } from './score.ts';
+import { Warnings } from './warnings.ts';
 
 /**
  * What the controller remembers of one service between passes. All of it may be lost: a leader that starts anew first
@@ -29,8 +30,7 @@ export class ServiceMemory {
   status: { readonly written: InferencePolicyStatus; readonly atMs: number } | undefined;
   /** Why steering was refused last, so that an event says it once. */
   refusal: string | undefined;
-  /** Codes of warnings about what companions measured: each is said once by a leader. */
-  readonly warned = new Set<string>();
+  readonly warnings = new Warnings();
   /** Whether originals may be held somewhere: false after they were given back. */
   mayHold = true;
 

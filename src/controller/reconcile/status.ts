@@ -94,7 +94,14 @@ export function differs(written: InferencePolicyStatus, now: InferencePolicyStat
 
 function essence(status: InferencePolicyStatus): object {
   const { observedGeneration, conditions = [], mode, slo, plan, runnerUp, rollout, saving } = status;
-  const states = conditions.map(({ type, status: state, reason, observedGeneration: of }) => [type, state, reason, of]);
+  const states = conditions.map(({ type, status: state, reason, observedGeneration: of, message }) => [
+    type,
+    state,
+    reason,
+    of,
+    // Figures in a message change with every pass; the problems that it names do not.
+    message.match(/\bPL_[A-Z_]+/g),
+  ]);
   return [
     observedGeneration,
     states,
