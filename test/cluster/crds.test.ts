@@ -2,7 +2,7 @@ import * as assert from 'uvu/assert';
 import { changed, policy, prices, wrongPolicies, wrongPrices } from '../support/custom-resources.ts';
 import { suite } from '../support/suite.ts';
 import { get, kubectl, temporaryNamespace } from './support/cluster.ts';
-import { applyFolder } from './support/paceline.ts';
+import { applyDefinitions } from './support/paceline.ts';
 
 const listName = `prices-${process.pid}`;
 
@@ -10,9 +10,7 @@ suite('custom resources on the real API server', (test) => {
   const space = { name: '', remove: async () => {} };
 
   test.before(async () => {
-    await applyFolder('crds');
-    const definitions = ['inferencepolicies', 'pricelists'].map((name) => `crd/${name}.paceline.dev`);
-    await kubectl(['wait', '--for=condition=Established', '--timeout=30s', ...definitions]);
+    await applyDefinitions();
     Object.assign(space, await temporaryNamespace('resources'));
   });
   test.after(async () => {

@@ -130,7 +130,8 @@ function markOf(archive: string): string {
   return join(paths.run, `image-${createHash('sha256').update(archive).digest('hex').slice(0, 12)}`);
 }
 
-function containerd(...args: string[]): [string, string[]] {
+/** What runs containerd's own client on images and containers of Kubernetes. */
+export function containerd(...args: string[]): [string, string[]] {
   const [program, ...prefix] = enterAll() as [string, ...string[]];
   return [
     program,

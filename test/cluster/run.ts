@@ -16,6 +16,7 @@ import { type FileResult, runTestFile, summaryLine } from '../support/run-file.t
 import { progress } from './command.ts';
 import { down } from './down.ts';
 import { enterNetwork } from './kubectl.ts';
+import { lastState } from './last-state.ts';
 import { withLock } from './lock.ts';
 import { whyNot } from './requirements.ts';
 import { paths, projectRoot, sources } from './settings.ts';
@@ -76,7 +77,12 @@ async function runOne(file: string, command: [string, ...string[]]): Promise<voi
   // Tests of the cluster say what they measured on lines of their own.
   const figures = outcome.output.split('\n').filter((line) => line.startsWith('figure: '));
   for (const line of figures) console.log(`     ${line.slice('figure: '.length)}`);
-  if (outcome.failed > 0) console.log(outcome.output);
+  // What a file could not try here, and why.
+  for (const line of outcome.output.split('\n')) if (line.startsWith('skip ')) console.log(line);
+  if (outcome.failed > 0) {
+    console.log(outcome.output);
+    console.log(await lastState());
+  }
 }
 
 function testFilesIn(folder: string): string[] {

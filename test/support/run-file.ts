@@ -35,6 +35,9 @@ export function runTestFile(
     const timer = setTimeout(() => {
       output += `\ntimed out after ${options.timeoutMs / 1000} s`;
       child.kill('SIGKILL');
+      // What the file started may live on and hold the pipes open: the end of the file is what counts.
+      child.stdout.destroy();
+      child.stderr.destroy();
     }, options.timeoutMs);
     child.on('close', (code) => {
       clearTimeout(timer);

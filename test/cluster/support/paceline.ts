@@ -19,16 +19,25 @@ export async function applyFolder(folder: string, ...more: string[]): Promise<st
 
 /** Definitions, rights, webhooks and the controller, which may still be starting. Does nothing where all is there. */
 export async function applyPaceline(): Promise<void> {
+  await applyDefinitions();
+  await until('an earlier namespace of Paceline to be gone', async () => !(await isBeingRemoved()), 120_000);
+  await applyFolder('base');
+}
+
+/** The definitions, until the API server serves them. */
+export async function applyDefinitions(): Promise<void> {
   await applyFolder('crds');
   const definitions = ['inferencepolicies', 'pricelists'].map((name) => `crd/${name}.paceline.dev`);
   // kubectl's wait fails on an object that has no status yet, which a new definition has for a moment.
-  const established = () =>
-    kubectl(['wait', '--for=condition=Established', '--timeout=10s', ...definitions]).then(
-      () => true,
-      () => false,
-    );
-  await until('the definitions to be established', established, 30_000);
-  await applyFolder('base');
+  const established = async () =>
+    (await kubectl(['wait', '--for=condition=Established', '--timeout=10s', ...definitions])) !== '';
+  await until('the definitions to be established', established, 60_000);
+}
+
+async function isBeingRemoved(): Promise<boolean> {
+  const selector = `--field-selector=metadata.name=${systemNamespace}`;
+  const said = await kubectl(['get', 'namespaces', selector, '-o', 'jsonpath={.items[*].metadata.deletionTimestamp}']);
+  return said !== '';
 }
 
 /**

@@ -1,0 +1,140 @@
+// What breaks around a service that is under load: beside it stands the same model with KServe's own batcher, and nothing
+// may be lost that this one serves.
+import * as assert from 'uvu/assert';
+import { suite } from '../support/suite.ts';
+import { run } from './command.ts';
+import { apiServer } from './control-plane.ts';
+import { kill, start } from './daemons.ts';
+import { containerd } from './images.ts';
+import { rolledOut } from './kubectl.ts';
+import { applyAsUser, isReady, kubectl, livePods, ready, temporaryNamespace, until } from './support/cluster.ts';
+import { figure } from './support/figures.ts';
+import { type Ended, OpenLoad } from './support/open-load.ts';
+import { installPaceline, systemNamespace } from './support/paceline.ts';
+import { hostOf, inferenceService } from './support/services.ts';
+
+const sloMs = 1_000;
+const ratePerSecond = 20;
+const steadyWithinMs = 15_000;
+const watchedMs = 5_000;
+const names = ['ours', 'bare'] as const;
+type Name = (typeof names)[number];
+const controllers = 'app.kubernetes.io/component=controller';
+
+suite('faults under load', (test) => {
+  const space = { name: '', remove: async () => {} };
+  const loads = new Map<Name, OpenLoad>();
+
+  test.before(async () => {
+    await installPaceline();
+    Object.assign(space, await temporaryNamespace('faults'));
+    const model = { BASE_MS: 20, SLOPE_MS: 2 };
+    const predictor = { minReplicas: 2, maxReplicas: 3 };
+    const mode = 'Standard';
+    const annotations = { 'paceline.dev/slo': `${sloMs}ms` };
+    await applyAsUser(
+      inferenceService(space.name, 'ours', { mode, model, annotations, predictor }),
+      inferenceService(space.name, 'bare', {
+        ...{ mode, model },
+        predictor: { ...predictor, batcher: { maxBatchSize: 32, maxLatency: 20 } },
+      }),
+    );
+    for (const name of names) {
+      await ready('isvc', space.name, name);
+      const host = hostOf.inferenceService(space.name, name, mode);
+      loads.set(name, new OpenLoad(host, `/v1/models/${name}:predict`, { instances: [[1, 2]] }, ratePerSecond));
+    }
+    await until('both to answer', () => names.every((name) => answered(name, performance.now() - 2_000)), 30_000);
+  });
+  test.after(async () => {
+    for (const load of loads.values()) await load.stop();
+    await space.remove();
+  });
+
+  function since(name: Name, beganMs: number): Ended[] {
+    return (loads.get(name)?.ended ?? []).filter(({ atMs }) => atMs >= beganMs);
+  }
+
+  function answered(name: Name, beganMs: number): boolean {
+    const ended = since(name, beganMs);
+    return ended.length > ratePerSecond && ended.every(({ status }) => status === 200);
+  }
+
+  /** Lets something happen, and compares what was lost of both from its beginning until all has to be steady again. */
+  async function survive(what: string, happen: () => Promise<void>, spared = 0): Promise<void> {
+    const beganMs = performance.now();
+    await happen();
+    await pause(steadyWithinMs);
+    const steadyMs = performance.now();
+    await pause(watchedMs);
+    const lost = (name: Name) => since(name, beganMs).filter(({ status }) => status !== 200);
+    const [ours, bare] = [lost('ours'), lost('bare')];
+    figure(`${what}: lost with Paceline and without`, `${ours.length} and ${bare.length}`);
+    assert.ok(ours.length <= bare.length + spared, `${ours.length} lost: ${JSON.stringify(ours.slice(0, 5))}`);
+    const after = since('ours', steadyMs);
+    const late = after.filter(({ tookMs, status }) => status !== 200 || tookMs > sloMs);
+    assert.ok(after.length > (ratePerSecond * watchedMs) / 2000, `${after.length} answers in the end`);
+    assert.is(late.length, 0, `${late.length} late after ${steadyWithinMs / 1000} s: ${JSON.stringify(late[0])}`);
+  }
+
+  test('every controller is killed', async () => {
+    await survive('controllers killed', async () => {
+      await kubectl(['-n', systemNamespace, 'delete', 'pods', '-l', controllers, '--grace-period=0', '--force']);
+    });
+  });
+
+  test('the webhooks are down, and a pod goes meanwhile', async () => {
+    const scale = (replicas: number) =>
+      kubectl(['-n', systemNamespace, 'scale', 'deployment/paceline-controller', `--replicas=${replicas}`]);
+    await rolledOut(systemNamespace, ['paceline-controller'], 120);
+    await survive('webhooks down', async () => {
+      await scale(0);
+      await until('no controller', async () => (await livePods(systemNamespace, controllers)).length === 0, 60_000);
+      for (const name of names) {
+        const [pod] = await livePods(space.name, selectorOf(name));
+        await kubectl(['-n', space.name, 'delete', 'pod', pod?.metadata.name ?? '', '--wait=false']);
+        const enough = async () => (await livePods(space.name, selectorOf(name))).filter(isReady).length >= 2;
+        await until(`two Ready pods of ${name}`, enough, 60_000);
+      }
+      await scale(2);
+    });
+    await rolledOut(systemNamespace, ['paceline-controller'], 120);
+  });
+
+  test('a companion is killed, and an agent of KServe', async () => {
+    await survive('companion killed', async () => {
+      for (const name of names) await killAgentOf(name);
+    });
+  });
+
+  test('the API server is killed and started again', async () => {
+    await survive('API server restarted', async () => {
+      await kill(apiServer.name);
+      await pause(3_000);
+      await start(apiServer);
+      await until('the API server', async () => (await kubectl(['get', '--raw', '/readyz'])) === 'ok', 60_000);
+    });
+  });
+
+  /** Kills the container that batches in one of the service's pods, as the kernel would when memory is short. */
+  async function killAgentOf(name: Name): Promise<void> {
+    const agent = async () => {
+      const pods = (await livePods(space.name, selectorOf(name))).filter(isReady);
+      const pod = pods.find(({ spec }) => spec.containers.some((each) => each.name === 'agent'));
+      return pod?.status.containerStatuses?.find((each) => each.name === 'agent') as
+        | { containerID: string }
+        | undefined;
+    };
+    await until(`an agent of ${name}`, async () => (await agent()) !== undefined, 30_000);
+    const id = ((await agent())?.containerID ?? '').replace('containerd://', '');
+    await run(...containerd('tasks', 'kill', '--signal', 'SIGKILL', id));
+  }
+});
+
+function selectorOf(name: Name): string {
+  return `serving.kserve.io/inferenceservice=${name}`;
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
