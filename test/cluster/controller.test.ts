@@ -161,7 +161,7 @@ suite('the controller on the cluster', (test) => {
     assert.is((await list('replicasets', space.name, selector)).length, 1);
   });
 
-  test('at steady load nobody writes: Knative, KServe and Paceline do not fight', async () => {
+  test('at steady load nobody writes again and again: Knative, KServe and Paceline do not fight', async () => {
     const busy = load(20);
     try {
       // What the change of load has set going comes to its end first.
@@ -173,14 +173,23 @@ suite('the controller on the cluster', (test) => {
       };
       await until('20 s without a write', quiet, isFullRun ? 600_000 : 240_000);
       const seconds = isFullRun ? 600 : 60;
-      const start = await versions(space.name);
-      await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
-      const end = await versions(space.name);
+      const writes = new Map<string, number>();
+      for (const startedMs = Date.now(); Date.now() - startedMs < seconds * 1000; ) {
+        await new Promise((resolve) => setTimeout(resolve, 3_000));
+        const now = (await versions(space.name)).join('\n');
+        const written = now.split('\n').filter((each) => !last.split('\n').includes(each));
+        for (const each of written) {
+          const object = each.slice(0, each.lastIndexOf(' '));
+          writes.set(object, (writes.get(object) ?? 0) + 1);
+        }
+        last = now;
+      }
+      figure(`writes in ${seconds} s at steady load`, JSON.stringify([...writes]));
+      // A plan may change once in a while as models are learnt. Whoever undoes another's writes does it again and again.
       assert.equal(
-        end.filter((each) => !start.includes(each)),
+        [...writes].filter(([, count]) => count > seconds / 60),
         [],
       );
-      figure('seconds without a write at steady load', seconds);
     } finally {
       await busy.end();
     }
