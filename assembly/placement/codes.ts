@@ -3,7 +3,7 @@
 
 /** Version of the boundary below. A host refuses a kernel whose `abi_version()` differs. */
 export enum Abi {
-  Version = 1,
+  Version = 2,
 }
 
 /**
@@ -60,6 +60,8 @@ export enum PlanReason {
   AccuracyFloor = 37,
   /** The model alone takes longer than the objective: no number of replicas keeps the promise. */
   Unreachable = 38,
+  /** The promise needs more replicas, but they come in steps: what is ready has to show first that more help. */
+  Growth = 39,
 
   // The runner-up lost because:
   /** It costs more. */
@@ -149,6 +151,8 @@ export enum OptionWord {
   /** How long fewer replicas must do, and when there were fewer last; NaN: as little as ever, and never. */
   HoldMs = 16,
   LoweredAt = 17,
+  /** Items a second of one replica, the best that is believed of earlier plans; NaN: nothing is. */
+  Best = 18,
   /** `Points` triples of items, expected ms and quantile ms, in the order of items. */
   Curve = 20,
   Words = 116,
@@ -203,5 +207,6 @@ export enum ShareWord {
   ChangedAt = 17,
   HoldMs = 18,
   LoweredAt = 19,
-  Words = 20,
+  Best = 20,
+  Words = 21,
 }

@@ -151,7 +151,7 @@ function reasonOf(planner: Planner, i: i32): PlanReason {
   const before = known(get(option, OptionWord.Planned), running(option));
   if (size.unlearned) return PlanReason.Learning;
   if (size.unreachable) return PlanReason.Unreachable;
-  if (size.replicas < size.need) return PlanReason.Maximum;
+  if (size.replicas < size.need) return size.replicas >= size.limit ? PlanReason.Growth : PlanReason.Maximum;
   if (size.raised) return PlanReason.Attainment;
   if (size.warm) return PlanReason.KeepWarm;
   if (size.held && size.replicas == before) return PlanReason.Stabilising;
@@ -211,6 +211,7 @@ function writeShare(planner: Planner, i: i32): void {
   put(share, ShareWord.Extra, get(option, OptionWord.Extra));
   put(share, ShareWord.HoldMs, get(option, OptionWord.HoldMs));
   put(share, ShareWord.LoweredAt, get(option, OptionWord.LoweredAt));
+  put(share, ShareWord.Best, size.best > 0 ? size.best : NaN);
   const changed = size.raised || size.replicas != get(option, OptionWord.Planned);
   put(share, ShareWord.ChangedAt, changed ? get(problem, ProblemWord.Now) : known(get(option, OptionWord.ChangedAt), 0));
 }

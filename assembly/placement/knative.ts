@@ -5,6 +5,8 @@ import { costOf } from './budget';
 
 /** The target in force stays while the new one differs by less than this share: each write wakes three controllers. */
 const TARGET_HOLDS: f64 = 0.15;
+/** Share of the best capacity that the target assumes at least: Knative knows no doubt, and would start a replica for each request that waits. */
+const BELIEVED: f64 = 0.5;
 
 /**
  * What Knative's autoscaler is told about an option.
@@ -25,7 +27,7 @@ export function tellKnative(planner: Planner, option: usize, share: usize, size:
   const concurrency = get(problem, ProblemWord.ContainerConcurrency);
   const cold = get(problem, ProblemWord.ColdMs);
   // Until something is learned: two batches for each one that runs, one inside and one that gathers.
-  const inside = size.unlearned ? 2.0 * size.batch * parallel : (size.tight * slo) / 1000.0;
+  const inside = size.unlearned ? 2.0 * size.batch * parallel : (max(size.tight, BELIEVED * size.best) * slo) / 1000.0;
   let target = max(Math.floor(inside / get(problem, ProblemWord.Utilization)), 1);
   if (concurrency > 0) target = min(target, concurrency);
   const before = get(option, OptionWord.Target);

@@ -46,8 +46,11 @@ export class Size {
   need: f64;
   needTight: f64;
   needDown: f64;
-  /** Replicas planned. */
+  /** Replicas planned, and the most that they may grow to in this plan. */
   replicas: f64;
+  limit: f64;
+  /** The best capacity that is believed, items a second of one replica. */
+  best: f64;
   /** Each is 1 or 0: nothing was learned; the model alone is too slow. */
   unlearned: u32;
   unreachable: u32;
@@ -134,6 +137,8 @@ function checkOption(option: usize): void {
   checked(get(option, OptionWord.Ready), 0, REPLICAS_MAX);
   checked(get(option, OptionWord.Pending), 0, REPLICAS_MAX);
   checked(get(option, OptionWord.Extra), 0, REPLICAS_MAX);
+  const best = get(option, OptionWord.Best);
+  if (best == best) checked(best, 0, 1e12);
   assert(get(option, OptionWord.Stage) == 0 && get(option, OptionWord.Tier) == 0);
   for (let i = 0; i < points; i++) {
     const expected = checked(get(option, OptionWord.Curve + 3 * i + 1), 1e-3, 1e8);

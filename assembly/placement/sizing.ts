@@ -3,6 +3,7 @@ import { bestBatch, expectedMs } from './curve';
 import { clamp, get, put, REPLICAS_MAX } from './memory';
 import { mostReplicas, optionAt, Planner, Size, sizeAt } from './problem';
 import { capacityOf, spreadOf, weigh } from './queueing';
+import { bestOf, growthLimit } from './growth';
 import { keepWarm } from './warm';
 
 /** Share of the objective that is kept free for what the model's curve does not hold: proxies, network, a bad guess. */
@@ -56,7 +57,10 @@ export function sizeOption(planner: Planner, i: i32, demand: f64): void {
     size.needTight = 1;
     size.needDown = 1;
   }
-  size.replicas = clamp(settle(planner, option, size), least, mostReplicas(planner));
+  size.best = bestOf(option, size);
+  size.limit = growthLimit(option, size);
+  const settled = settle(planner, option, size);
+  size.replicas = clamp(min(settled, size.limit), least, mostReplicas(planner));
 }
 
 function shareOf(planner: Planner, option: usize): f64 {

@@ -32,6 +32,8 @@ export interface PlacementOption {
   readonly changedAt: number;
   readonly holdMs: number;
   readonly loweredAt: number;
+  /** Items a second of one replica that earlier plans believed. */
+  readonly best: number;
 }
 
 /** Times in ms, rates in items a second, prices per hour. What there is none of is NaN, unless it says otherwise. */
@@ -90,6 +92,7 @@ export interface PlacementShare {
   readonly changedAt: number;
   readonly holdMs: number;
   readonly loweredAt: number;
+  readonly best: number;
 }
 
 export interface PlacementPlan {
@@ -245,6 +248,7 @@ export class PlacementKernel {
     words[at + OptionWord.ChangedAt] = option.changedAt;
     words[at + OptionWord.HoldMs] = option.holdMs;
     words[at + OptionWord.LoweredAt] = option.loweredAt;
+    words[at + OptionWord.Best] = option.best;
     words[at + OptionWord.Stage] = 0;
     words[at + OptionWord.Tier] = 0;
     option.curve.forEach((point, i) => {
@@ -303,6 +307,7 @@ export class PlacementKernel {
       changedAt: of(ShareWord.ChangedAt),
       holdMs: of(ShareWord.HoldMs),
       loweredAt: of(ShareWord.LoweredAt),
+      best: of(ShareWord.Best),
     };
   }
 }

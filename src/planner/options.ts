@@ -2,6 +2,8 @@ import { type CurvePoint, type PlacementOption, placementLimits } from '../kerne
 import type { ServicePlan } from './service-plan.ts';
 import type { LatencyPoint, RevisionState, ServiceProblem } from './service-problem.ts';
 
+/** The best capacity seen is believed half as much after this long: a model that stays slower is slower. */
+const bestHalfLifeMs = 600_000;
 /** Without a price a replica costs its seconds. */
 const replicaSecondsPerHour = 3600;
 
@@ -10,6 +12,7 @@ export function placementOption(
   revision: RevisionState,
   share: number,
   previous: ServicePlan | undefined,
+  now: number,
 ): PlacementOption {
   const before = previous?.revisions.find((each) => each.name === revision.name);
   return {
@@ -30,6 +33,7 @@ export function placementOption(
     loweredAt: before?.memory.loweredAt ?? Number.NaN,
     // What is seen for the first time has just changed: it gets its time to settle.
     changedAt: before?.memory.changedAt ?? Number.POSITIVE_INFINITY,
+    best: (before?.memory.best ?? Number.NaN) * 0.5 ** (Math.max(0, now - (previous?.at ?? now)) / bestHalfLifeMs),
   };
 }
 

@@ -58,7 +58,9 @@ export function placementProblem(problem: ServiceProblem): PlacementProblem {
     rate: problem.revisions.reduce((sum, revision) => sum + revision.arrivalRate, 0),
     seconds: demand.perSecond,
     minutes: demand.perMinute ?? [],
-    options: problem.revisions.map((revision, i) => placementOption(revision, shares[i] as number, previous)),
+    options: problem.revisions.map((revision, i) =>
+      placementOption(revision, shares[i] as number, previous, problem.now),
+    ),
   };
 }
 
@@ -112,6 +114,7 @@ function revisionPlan(name: string, share: PlacementShare): RevisionPlan {
       changedAt: share.changedAt,
       holdMs: given(share.holdMs),
       loweredAt: given(share.loweredAt),
+      best: given(share.best),
     },
   };
 }

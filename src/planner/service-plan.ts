@@ -73,6 +73,8 @@ export interface RevisionMemory {
   /** How long fewer replicas must do before they are fewer, and when there were fewer last. */
   readonly holdMs?: number | undefined;
   readonly loweredAt?: number | undefined;
+  /** The best capacity that is believed, in items a second of one replica; it fades. */
+  readonly best?: number | undefined;
 }
 
 /** One plan for one service. */

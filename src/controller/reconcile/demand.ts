@@ -46,17 +46,27 @@ export class Demand {
     this.#pods.delete(pod);
   }
 
+  /** Items a second over the last two whole seconds, as far as they were told. */
+  lately(nowMs: number): number {
+    const end = Math.floor(nowMs / 1000) - 1;
+    this.#advance(end);
+    return (this.#at(end) + this.#at(end - 1)) / 2;
+  }
+
   /** The history up to now. Seconds that a pod has not told yet count with its rate of late. */
   state(nowMs: number, ageMs: number | undefined): DemandState {
     const end = Math.floor(nowMs / 1000) - 1;
     this.#advance(end);
     const perSecond = Array.from({ length: secondsKept }, (_, i) => {
-      const second = end - secondsKept + 1 + i;
-      let items = second < 0 ? 0 : (this.#seconds[second % secondsKept] as number);
-      for (const { last, rate } of this.#pods.values()) if (second > last) items += rate;
-      return items;
+      return this.#at(end - secondsKept + 1 + i);
     });
     return { perSecond, perMinute: this.#perMinute(), ...(ageMs === undefined ? {} : { ageMs }) };
+  }
+
+  #at(second: number): number {
+    let items = second < 0 ? 0 : (this.#seconds[second % secondsKept] as number);
+    for (const { last, rate } of this.#pods.values()) if (second > last) items += rate;
+    return items;
   }
 
   #advance(to: number): void {

@@ -106,7 +106,8 @@ class Running {
         memory.heardMs = atMs;
         memory.demand.take(pod.key, signals.arrivals, atMs);
         const { plan } = memory;
-        const jump = plan && signals.arrivalRate > demandJump * Math.max(plan.demand, 1);
+        const lately = memory.demand.lately(atMs);
+        const jump = plan && lately > demandJump * plan.demand && lately > plan.demand + 3 * Math.sqrt(plan.demand + 1);
         const missed = plan && signals.attainment !== undefined && signals.attainment < plan.expect.attainment - 0.05;
         if (first || jump || missed) this.#wake(service);
       },

@@ -23,6 +23,8 @@ export interface ProblemInput {
   readonly previous: ServicePlan | undefined;
   /** The last curve of each revision: what is not running has still been measured. */
   readonly curves: ReadonlyMap<string, readonly LatencySample[]>;
+  /** How often a plan is made, in ms. */
+  readonly planEveryMs: number;
 }
 
 /** Knative's own defaults (config-autoscaler). */
@@ -48,6 +50,9 @@ export function problemOf(input: ProblemInput): ServiceProblem | undefined {
     coldStart,
     previous,
     autoscaler: autoscalerState(observed),
+    // Revisions of one service have the shares that its traffic block gives them; variants are chosen among by their route.
+    routing: 'shares',
+    planEveryMs: input.planEveryMs,
   };
 }
 

@@ -14,6 +14,7 @@ import type { ActuationContext } from '../actuators/actuator.ts';
 import type { SignalPoller } from '../signals/signal-poller.ts';
 import { type Choice, choose, finding } from './choice.ts';
 import type { ColdStarts } from './cold-starts.ts';
+import { credibleCurves } from './curves.ts';
 import { type Enforced, type Enforcement, enforcedFinding } from './enforcement.ts';
 import type { ReconcileMetrics } from './metrics.ts';
 import {
@@ -133,9 +134,7 @@ export class Reconciler {
     const observed = world.observe(target);
     const now = clock.monotonicMs();
     const heard = this.#heard(observed, now);
-    for (const { pod, report } of heard) {
-      if (report && report.signals.latencyMs.length > 0) memory.curves.set(pod.revision, report.signals.latencyMs);
-    }
+    for (const [revision, curve] of credibleCurves(heard, policy.sloMs)) memory.curves.set(revision, curve);
     const running = observed.pods.filter((pod) => !pod.ending && pod.companion && pod.readyMs !== undefined);
     const silent = heard.filter(({ pod, report }) => pod.readyMs !== undefined && pod.companion && !report);
     const { plan, planned } =
@@ -218,6 +217,7 @@ export class Reconciler {
       priceOf: (pod) => (list ? priceOfNode(list, world.nodeLabels(pod.node)) : undefined),
       previous: memory.plan,
       curves: memory.curves,
+      planEveryMs: periodMs,
     });
     if (!problem)
       return { plan: undefined, planned: finding('Unknown', 'NoRevision', 'there is no revision to plan for') };

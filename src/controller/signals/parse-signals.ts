@@ -23,6 +23,8 @@ export interface CompanionSignals {
   readonly draining: boolean;
   /** Items a second that one replica was seen to serve within the objective; 0 if unknown. */
   readonly capacity: number;
+  /** How late the companion itself was of late, at its worst. */
+  readonly eventLoopLagMs: number;
   /** Measured time by batch size, over all lanes by their requests. */
   readonly latencyMs: readonly LatencySample[];
   /** Counts that only grow, since the companion started; for the rollout's test. */
@@ -93,6 +95,7 @@ export function parseSignals(body: string): CompanionSignals {
     draining: top.draining === true,
     capacity: lanes.reduce((sum, lane) => Math.max(sum, lane.capacity), 0),
     latencyMs: joined(lanes),
+    eventLoopLagMs: orNull(top.eventLoopLagMs, (each) => within(each, 'eventLoopLagMs', 0, timeMsMax)) ?? 0,
     totals: orNull(top.totals, readTotals),
     mostSplittingHeader: orNull(top.mostSplittingHeader, (each) => {
       const header = fields(each, 'mostSplittingHeader');

@@ -26,7 +26,7 @@ export interface PollerOptions {
   readonly onReport: (service: string, pod: PolledPod, report: PodReport) => void;
   /** Called where a pod gave no usable answer. */
   readonly onFailure?: (pod: PolledPod, error: Error) => void;
-  /** Time between two questions, and near saturation. Default 10 s and 1 s. */
+  /** Most time between two questions, and near saturation. Default 10 s and 1 s. */
   readonly periodMs?: number;
   readonly fastPeriodMs?: number;
   /** Questions at once. Default 64. */
@@ -43,6 +43,8 @@ interface Polled {
 
 const timeoutMs = 1_000;
 const jitter = 0.1;
+/** A question every so many ms, over all pods, in calm times: some hundred a second take a few percent of a core. */
+const podCostMs = 4;
 
 /**
  * Asks every companion for its signals, each at its own moment, so that thousands of pods are spread over the period.
@@ -139,6 +141,16 @@ export class SignalPoller {
     }
   }
 
+  /**
+   * A step of demand is seen as late as the next question, and until then requests miss their objective: so a small
+   * fleet is asked as often as a saturated service, and a large one as often as keeps the questions at a fixed rate.
+   */
+  #calmPeriodMs(failures: number): number {
+    if (failures > 0) return this.#periodMs;
+    const least = Math.min(this.#fastPeriodMs, this.#periodMs);
+    return Math.min(this.#periodMs, Math.max(least, this.#pods.size * podCostMs));
+  }
+
   #isCurrent(polled: Polled): boolean {
     return !this.#stopped && this.#pods.get(polled.pod.key) === polled;
   }
@@ -165,7 +177,8 @@ export class SignalPoller {
       polled.failures = failure ? polled.failures + 1 : 0;
       if (report) polled.report = report;
       const fast = this.#fast.has(pod.service) && polled.failures < 3;
-      this.#schedule(polled, jittered(fast ? this.#fastPeriodMs : this.#periodMs, jitter, chance));
+      const periodMs = fast ? this.#fastPeriodMs : this.#calmPeriodMs(polled.failures);
+      this.#schedule(polled, jittered(periodMs, jitter, chance));
       if (report) onReport(pod.service, pod, report);
       else if (failure) onFailure?.(pod, failure);
     }

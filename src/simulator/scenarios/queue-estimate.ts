@@ -80,6 +80,7 @@ export function queueProblem(each: QueueCase): PlacementProblem {
         changedAt: 0,
         holdMs: none,
         loweredAt: none,
+        best: none,
       },
     ],
   };

@@ -86,6 +86,39 @@ suite('reconcile a service', (test) => {
     await part.stop();
   });
 
+  test('a step of demand after calm minutes is carried out within four seconds', async () => {
+    const { rig, part } = await running();
+    await rig.clock.advance(300_000);
+    const before = rig.minScale();
+    rig.load = 300;
+    await rig.clock.advance(4_000);
+    assert.ok(rig.minScale() > before, `min-scale ${rig.minScale()} after ${before}`);
+    await part.stop();
+  });
+
+  test('companions that are starved, or that have become slow all at once, do not make hundreds of pods', async () => {
+    for (const eventLoopLagMs of [900, 0]) {
+      const { rig, part } = await running();
+      const before = rig.minScale();
+      const latencyMs = [1, 4, 16, 32, 64].map((items) => ({
+        items,
+        expected: 9000 + 400 * items,
+        quantile: 12_000 + 400 * items,
+      }));
+      const attainment = { share: 0, requests: 600 };
+      const lanes = [{ target: '/', requests: 100, capacity: 0, knee: 1, latencyMs }];
+      rig.signals = (truth) => ({
+        status: 200,
+        body: JSON.stringify({ ...truth, eventLoopLagMs, lanes, ...(eventLoopLagMs ? {} : { attainment }) }),
+      });
+      await rig.clock.advance(300_000);
+      // Where the companions say themselves that they were starved, nothing of it counts.
+      const most = eventLoopLagMs > 0 ? before : 4 * before;
+      assert.ok(rig.minScale() <= most, `min-scale ${rig.minScale()} after ${before}, lag ${eventLoopLagMs} ms`);
+      await part.stop();
+    }
+  });
+
   test('no write touches a pod template, makes a revision or changes the InferenceService', async () => {
     const { rig, part } = await running();
     rig.load = 300;

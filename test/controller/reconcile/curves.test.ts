@@ -1,0 +1,48 @@
+import * as assert from 'uvu/assert';
+import { credibleCurves } from '../../../src/controller/reconcile/curves.ts';
+import type { HeardFrom } from '../../../src/controller/reconcile/problem.ts';
+import { suite } from '../../support/suite.ts';
+
+interface Said {
+  readonly revision?: string;
+  readonly ms: number;
+  readonly lagMs?: number;
+  readonly requests?: number;
+  readonly ending?: boolean;
+}
+
+function heard(...pods: Said[]): HeardFrom[] {
+  return pods.map(({ revision = 'r1', ms, lagMs = 0, requests = 1000, ending = false }) => {
+    const latencyMs = [1, 16].map((items) => ({ items, expected: ms * items, quantile: 1.1 * ms * items }));
+    const signals = { latencyMs, eventLoopLagMs: lagMs, requests, totals: undefined };
+    return { pod: { revision, ending }, report: { signals, atMs: 0 } } as unknown as HeardFrom;
+  });
+}
+
+const first = (curves: ReturnType<typeof credibleCurves>, revision = 'r1') => curves.get(revision)?.[0]?.expected;
+
+suite('the curve of a revision, out of what its pods learned', (test) => {
+  test('is not that of a companion that was starved, and nothing at all where all were', () => {
+    assert.is(credibleCurves(heard({ ms: 900, lagMs: 400 }, { ms: 800, lagMs: 60 }), 500).size, 0);
+    assert.is(first(credibleCurves(heard({ ms: 900, lagMs: 400 }, { ms: 50, lagMs: 20 }), 500)), 50);
+    // With a promise of ten seconds a tenth of a second is nothing.
+    assert.is(first(credibleCurves(heard({ ms: 900, lagMs: 100 }), 10_000)), 900);
+  });
+
+  test('is not that of one slow pod, nor what a new one assumes, nor that of one that leaves', () => {
+    assert.is(first(credibleCurves(heard({ ms: 50 }, { ms: 900 }, { ms: 55 }), 500)), 55);
+    assert.is(first(credibleCurves(heard({ ms: 900 }, { ms: 50 }), 500)), 50);
+    assert.is(first(credibleCurves(heard({ ms: 50 }, { ms: 10, requests: 3 }), 500)), 50);
+    assert.is(first(credibleCurves(heard({ ms: 50, ending: true }, { ms: 60 }), 500)), 60);
+  });
+
+  test('is one for each revision, sizes in order', () => {
+    const curves = credibleCurves(heard({ ms: 50 }, { ms: 150, revision: 'r2' }), 500);
+    assert.is(first(curves), 50);
+    assert.is(first(curves, 'r2'), 150);
+    assert.equal(
+      curves.get('r2')?.map(({ items }) => items),
+      [1, 16],
+    );
+  });
+});
