@@ -3,8 +3,10 @@
 //   npm run cluster:compare                    about 17 minutes; the cluster must be up; writes docs/load-comparison.*
 //   npm run cluster:compare -- --duration 60s  shorter, and then nothing is written
 //   npm run cluster:compare -- --only paceline,target
+//   npm run cluster:compare -- --keep DIR      keeps what was measured there, and measures only what is missing: for a machine
+//                                              that is one's own for a few minutes at a time
 import { execFileSync, spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -28,7 +30,12 @@ import { htmlPage, markdownPage } from './page.ts';
 import { sloMs, type Way, ways } from './ways.ts';
 
 const { values } = parseArgs({
-  options: { duration: { type: 'string', default: '180s' }, only: { type: 'string' }, inside: { type: 'boolean' } },
+  options: {
+    duration: { type: 'string', default: '180s' },
+    only: { type: 'string' },
+    keep: { type: 'string' },
+    inside: { type: 'boolean' },
+  },
 });
 const self = fileURLToPath(import.meta.url);
 
@@ -47,9 +54,20 @@ async function compare(): Promise<number> {
     ({ name }) => !words || words.some((word) => name.toLowerCase().includes(word.toLowerCase())),
   );
   const k6 = await findK6();
-  await installPaceline();
   const outcomes: Outcome[] = [];
-  for (const way of chosen) outcomes.push({ way, report: await measure(way, k6) });
+  let installed = false;
+  for (const way of chosen) {
+    const file = values.keep && join(values.keep, `${way.service}-${commit()}-${values.duration}.json`);
+    if (file && existsSync(file)) {
+      outcomes.push({ way, report: JSON.parse(readFileSync(file, 'utf8')) as Report });
+      continue;
+    }
+    if (!installed) await installPaceline();
+    installed = true;
+    const report = await measure(way, k6);
+    if (file) writeFileSync(file, JSON.stringify(report));
+    outcomes.push({ way, report });
+  }
   if (chosen.length < ways.length) return 0;
   const bars = judge(outcomes);
   for (const { asked, measured, held } of bars) console.log(`${held ? 'held  ' : 'MISSED'} ${asked}: ${measured}`);
@@ -125,11 +143,15 @@ async function reportPolicy(namespace: string): Promise<void> {
   }
 }
 
+function commit(): string {
+  return execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: projectRoot, encoding: 'utf8' }).trim();
+}
+
 function write(outcomes: readonly Outcome[], bars: ReturnType<typeof judge>): void {
   const [cpu] = cpus();
   const setting = {
     machine: `${cpu?.model ?? 'an unknown processor'}, ${cpus().length} cores`,
-    commit: execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: projectRoot, encoding: 'utf8' }).trim(),
+    commit: commit(),
     date: new Date().toISOString().slice(0, 10),
   };
   writeFileSync(join(projectRoot, 'docs/load-comparison.md'), markdownPage(outcomes, bars, setting));
