@@ -23,7 +23,8 @@ export interface Connection {
 
 /** Credentials are asked for again after this long: a service account's token file is rotated. */
 const credentialsMs = 30_000;
-const connectionsMax = 32;
+/** More than workers and watches together: the renewal of a lease must never wait behind them. */
+const connectionsMax = 64;
 
 /** Reads the kubeconfig (or, in a pod, the service account) with the Kubernetes client's own code. */
 export function connect(file?: string): Connection {
@@ -105,7 +106,9 @@ class ConfiguredConnection implements Connection {
   #agentFor(options: https.RequestOptions): http.Agent {
     // The client's own agent knows proxies but keeps no connection alive.
     if (this.#config.getCurrentCluster()?.proxyUrl && options.agent instanceof http.Agent) return options.agent;
-    const kept = { keepAlive: true, maxSockets: connectionsMax, maxFreeSockets: 8 };
+    // A connection that is closed when nobody needs it is opened again a moment later: for both sides that costs more
+    // than a request.
+    const kept = { keepAlive: true, maxSockets: connectionsMax, maxFreeSockets: connectionsMax };
     if (this.#server.protocol !== 'https:') return new http.Agent(kept);
     const { ca, cert, key, servername, rejectUnauthorized } = options;
     return new https.Agent({

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Clock } from './clock.ts';
+import { type Clock, pause } from './clock.ts';
 import type { KubeApi } from './kube-api.ts';
 import { isConflict, isNotFound } from './kube-error.ts';
 import type { KubeLog } from './kube-log.ts';
@@ -35,6 +35,11 @@ const sameWithinMs = 10 * 60_000;
 const burst = 10;
 const refillMs = 30_000;
 const remembered = 4096;
+/** Events about all objects: so many at once, then one each `paceMs`. Others' writes go first when thousands begin. */
+const burstOfAll = 100;
+const paceMs = 40;
+/** What would be told later than this is not told. */
+const latestMs = 5 * 60_000;
 
 /**
  * Events of the core API. The same event again counts up; an object about which too much is said goes quiet for a
@@ -44,13 +49,15 @@ export class EventRecorder {
   readonly #options: EventOptions;
   readonly #said = new Map<string, Said>();
   readonly #tokens = new Map<string, { left: number; atMs: number }>();
+  /** When the next event could go if there had been no burst. */
+  #nextMs = Number.NEGATIVE_INFINITY;
   #dropped = 0;
 
   constructor(options: EventOptions) {
     this.#options = options;
   }
 
-  /** Events that were kept back because too much was said about one object. */
+  /** Events that were kept back because too much was said, about one object or at once. */
   get dropped(): number {
     return this.#dropped;
   }
@@ -61,10 +68,12 @@ export class EventRecorder {
     const what = `${about.uid}\n${type}\n${reason}\n${message}`;
     const said = this.#said.get(what);
     const same = said && now - said.lastMs < sameWithinMs ? said : undefined;
-    if (!this.#allowed(about.uid, now)) {
+    const delayMs = Math.max(this.#nextMs, now - burstOfAll * paceMs) + paceMs - now;
+    if (delayMs > latestMs || !this.#allowed(about.uid, now)) {
       this.#dropped++;
       return;
     }
+    this.#nextMs = now + delayMs;
     const entry: Said = same
       ? { ...same, count: same.count + 1, lastMs: now }
       : { count: 1, firstMs: clock.wallMs(), lastMs: now, name: eventName(about.name, what, clock.wallMs()) };
@@ -72,6 +81,7 @@ export class EventRecorder {
     this.#said.delete(what);
     this.#said.set(what, entry);
     bound(this.#said);
+    if (delayMs > 0) await pause(clock, delayMs);
     try {
       await this.#write(about, type, reason, message, entry);
     } catch (error) {

@@ -10,7 +10,7 @@ import { Companions, define, load, nameOfService, namespace } from './fleet/flee
 import { projectRoot } from './settings.ts';
 import { figure, isFullRun } from './support/figures.ts';
 
-const services = Number(process.env.FLEET_SERVICES ?? (isFullRun ? 5_000 : 1_000));
+const services = Number(process.env.FLEET_SERVICES ?? (isFullRun ? 5_000 : 200));
 const adminPort = 29_090;
 
 /** What a process has used so far, from /proc. */

@@ -63,4 +63,17 @@ suite('event recorder', (test) => {
     await events.record(about, 'Warning', 'Flapping', 'again');
     assert.is(api.all(kinds.event).length, 11);
   });
+
+  test('thousands of objects at once: a hundred events go, the others one after the other, what is too late never', async () => {
+    const { api, clock, events } = recorder();
+    for (let i = 0; i < 20_000; i++)
+      void events.record({ ...about, uid: `u${i}`, name: `m${i}` }, 'Normal', 'Steady', 'x');
+    await clock.advance(0);
+    assert.is(api.all(kinds.event).length, 100);
+    await clock.advance(60_000);
+    assert.is(api.all(kinds.event).length, 1_600);
+    await clock.advance(600_000);
+    assert.is(api.all(kinds.event).length, 7_600);
+    assert.is(events.dropped, 12_400);
+  });
 });

@@ -59,6 +59,8 @@ const fastPeriodMs = 1_000;
 const statusPeriodMs = 10_000;
 /** Signals older than this count as not heard. */
 const freshMs = 30_000;
+/** So long a service that was just met may stay unheard before anything is decided or said about it. */
+const firstWordMs = 15_000;
 /** A leader that starts anew does not lower before it has watched for this long. */
 const watchFirstMs = 60_000;
 
@@ -136,6 +138,11 @@ export class Reconciler {
     const heard = this.#heard(observed, now);
     for (const [revision, curve] of credibleCurves(heard, policy.sloMs)) memory.curves.set(revision, curve);
     const running = observed.pods.filter((pod) => !pod.ending && pod.companion && pod.readyMs !== undefined);
+    if (policy.mode !== 'off' && running.length > 0 && memory.heardMs === undefined) {
+      // Its companions are about to be asked, and wake it: a status now would only be written over.
+      const leftMs = firstWordMs - (now - memory.sinceMs);
+      if (leftMs > 0) return { afterMs: leftMs };
+    }
     const silent = heard.filter(({ pod, report }) => pod.readyMs !== undefined && pod.companion && !report);
     const { plan, planned } =
       policy.mode === 'off'
@@ -199,7 +206,7 @@ export class Reconciler {
     if (stale) {
       return {
         plan: undefined,
-        planned: finding('Unknown', 'StaleSignals', 'no companion was heard for 30 s: nothing is changed'),
+        planned: finding('Unknown', 'StaleSignals', 'no companion was heard of late: nothing is changed'),
       };
     }
     const { world, allColdStarts, plan: planService } = this.#parts;

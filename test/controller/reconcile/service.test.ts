@@ -144,6 +144,22 @@ suite('reconcile a service', (test) => {
     await part.stop();
   });
 
+  test('ten minutes of load that wavers by a tenth: nothing is written', async () => {
+    const { rig, part } = await running();
+    for (const load of [20, 150]) {
+      rig.load = load;
+      await rig.clock.advance(600_000);
+      const before = rig.api.writes.length;
+      for (let i = 0; i < 120; i++) {
+        rig.load = load * (0.9 + 0.2 * rig.chance());
+        await rig.clock.advance(5_000);
+      }
+      const writes = rig.api.writes.slice(before).map(({ verb, kind }) => `${verb} ${kind}`);
+      assert.equal(writes, [], `at ${load} items/s`);
+    }
+    await part.stop();
+  });
+
   test('a change is decided within two seconds', async () => {
     const { rig, part } = await running();
     await rig.clock.advance(120_000);
