@@ -110,9 +110,13 @@ async function exercise(caller: Caller, right: Right, samples: Samples): Promise
           : { metadata: { annotations: { 'example.com/test': '1' } } },
       );
     case 'update': {
-      const current = await caller.call('GET', one);
-      if (current.status !== 200) return current;
-      return caller.call('PUT', `${one}?dryRun=All`, JSON.parse(current.text) as object);
+      for (let tries = 5; ; tries--) {
+        const current = await caller.call('GET', one);
+        if (current.status !== 200) return current;
+        const answer = await caller.call('PUT', `${one}?dryRun=All`, JSON.parse(current.text) as object);
+        // Whoever owns the object wrote it in between: what is asked here is whether we may.
+        if (answer.status !== 409 || tries === 0) return answer;
+      }
     }
     case 'delete':
       return caller.call('DELETE', `${one}?dryRun=All`);
