@@ -3,7 +3,7 @@
 import * as assert from 'uvu/assert';
 import { suite } from '../support/suite.ts';
 import { applyAsUser, get, ready, temporaryNamespace, until } from './support/cluster.ts';
-import { figure } from './support/figures.ts';
+import { figure, isFullRun } from './support/figures.ts';
 import { type Ended, OpenLoad } from './support/open-load.ts';
 import { installPaceline } from './support/paceline.ts';
 import { hostOf, inferenceService, type ModelSettings } from './support/services.ts';
@@ -22,17 +22,24 @@ interface Policy {
   status?: { rollout?: { phase: string; reason?: string; message?: string } };
 }
 
+if (!isFullRun) {
+  console.log(
+    'skip test/cluster/rollout.test.ts: walks of minutes, judged by cost too, want a machine with nothing else to do',
+  );
+}
 suite('rollouts on the cluster', (test) => {
+  const long = isFullRun ? test : test.skip;
   const space = { name: '', remove: async () => {} };
   let load: OpenLoad | undefined;
 
   test.before(async () => {
+    if (!isFullRun) return;
     await installPaceline();
     Object.assign(space, await temporaryNamespace('rollout'));
   });
   test.after(async () => {
     await load?.stop();
-    await space.remove();
+    if (isFullRun) await space.remove();
   });
 
   const deploy = (version: string, settings: ModelSettings): Promise<void> =>
@@ -49,7 +56,7 @@ suite('rollouts on the cluster', (test) => {
   const rollout = async () => (await get<Policy>('inferencepolicy', space.name, name)).status?.rollout;
   const since = (startMs: number): Ended[] => (load?.ended ?? []).filter(({ atMs }) => atMs >= startMs);
 
-  test('the update that makes a revision carries the first step', async () => {
+  long('the update that makes a revision carries the first step', async () => {
     await deploy('1', model);
     await ready('isvc', space.name, name);
     const host = hostOf.inferenceService(space.name, name, 'Knative');
@@ -59,14 +66,14 @@ suite('rollouts on the cluster', (test) => {
     assert.is(spec.predictor.canaryTrafficPercent, 0);
   });
 
-  test('a good revision is promoted', async () => {
+  long('a good revision is promoted', async () => {
     const began = performance.now();
     const first = (await predictor())?.latestRolledoutRevision;
     await until('its promotion', async () => (await predictor())?.latestRolledoutRevision !== first, 420_000);
     figure('a good revision is promoted after', (performance.now() - began) / 1000, 's');
   });
 
-  test('one slowed by 3x is rolled back, and says why', async () => {
+  long('one slowed by 3x is rolled back, and says why', async () => {
     const began = performance.now();
     const second = (await predictor())?.latestRolledoutRevision;
     await deploy('3', slowed);
@@ -86,7 +93,7 @@ suite('rollouts on the cluster', (test) => {
     figure('requests that the slowed revision got', (100 * exposed) / all.length, '%');
   });
 
-  test('no request failed', async () => {
+  long('no request failed', async () => {
     const ended = (await load?.stop()) ?? [];
     const failed = ended.filter(({ status }) => status !== 200);
     figure('requests', ended.length);
