@@ -60,17 +60,27 @@ suite('faults under load', (test) => {
     return ended.length > ratePerSecond && ended.every(({ status }) => status === 200);
   }
 
-  /** Lets something happen, and compares what was lost of both from its beginning until all has to be steady again. */
-  async function survive(what: string, happen: () => Promise<void>, spared = 0): Promise<void> {
+  /**
+   * Lets something happen, and compares what was lost of both from its beginning until all has to be steady again.
+   *
+   * @param held whether what was being answered while it happened counts too.
+   */
+  async function survive(what: string, happen: () => Promise<void>, held = true): Promise<void> {
     const beganMs = performance.now();
     await happen();
+    const happenedMs = performance.now();
     await pause(steadyWithinMs);
     const steadyMs = performance.now();
     await pause(watchedMs);
-    const lost = (name: Name) => since(name, beganMs).filter(({ status }) => status !== 200);
+    const lost = (name: Name) =>
+      since(name, beganMs).filter(
+        ({ status, atMs, tookMs }) => status !== 200 && (held || atMs - tookMs >= happenedMs),
+      );
     const [ours, bare] = [lost('ours'), lost('bare')];
     figure(`${what}: lost with Paceline and without`, `${ours.length} and ${bare.length}`);
-    assert.ok(ours.length <= bare.length + spared, `${ours.length} lost: ${JSON.stringify(ours.slice(0, 5))}`);
+    // Until a probe has said so, a caller may be sent to where nobody listens, and probes of two pods differ in phase.
+    const chance = held ? 0 : ratePerSecond / 10;
+    assert.ok(ours.length <= bare.length + chance, `${ours.length} lost: ${JSON.stringify(ours.slice(0, 5))}`);
     const after = since('ours', steadyMs);
     const late = after.filter(({ tookMs, status }) => status !== 200 || tookMs > sloMs);
     assert.ok(after.length > (ratePerSecond * watchedMs) / 2000, `${after.length} answers in the end`);
@@ -103,7 +113,7 @@ suite('faults under load', (test) => {
 
   test('a companion is killed, and an agent of KServe', async () => {
     // What either was about to answer in that moment goes with it.
-    await survive('companion killed', async () => void (await Promise.all(names.map(killAgentOf))), 2);
+    await survive('companion killed', async () => void (await Promise.all(names.map(killAgentOf))), false);
   });
 
   test('the API server is killed and started again', async () => {
