@@ -29,17 +29,26 @@ const connectionsMax = 64;
 /** Reads the kubeconfig (or, in a pod, the service account) with the Kubernetes client's own code. */
 export function connect(file?: string): Connection {
   const config = new KubeConfig();
-  if (file === undefined) config.loadFromDefault();
-  else config.loadFromFile(file);
-  const server = config.getCurrentCluster()?.server;
-  if (server === undefined) {
+  try {
+    if (file === undefined) config.loadFromDefault();
+    else config.loadFromFile(file);
+  } catch (error) {
+    throw new KubeError(0, 'NoCluster', `the kubeconfig cannot be read: ${(error as Error).message}`);
+  }
+  const cluster = config.getCurrentCluster();
+  if (!cluster || isMadeUp(cluster)) {
     throw new KubeError(
       0,
       'NoCluster',
       'no cluster is configured: set KUBECONFIG, or run in a pod with a service account',
     );
   }
-  return new ConfiguredConnection(config, new URL(server));
+  return new ConfiguredConnection(config, new URL(cluster.server));
+}
+
+/** The client's own guess where it found no configuration at all: nobody's API server listens there without TLS any more. */
+function isMadeUp({ name, server }: { readonly name: string; readonly server: string }): boolean {
+  return name === 'cluster' && server === 'http://localhost:8080';
 }
 
 class ConfiguredConnection implements Connection {

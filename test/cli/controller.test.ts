@@ -27,6 +27,8 @@ suite('paceline controller', (test) => {
     const { status, stderr } = run(['--image', 'a', '--kubeconfig', '/nonexistent/kubeconfig']);
     assert.is.not(status, 0);
     assert.match(stderr, /kubeconfig/);
+    const home = { HOME: '/nonexistent' };
+    assert.match(run(['--image', 'a'], home).stderr, /^error: no cluster is configured: set KUBECONFIG/);
   });
 
   test('--dry-run prints what flags, variables and the pod say', () => {
