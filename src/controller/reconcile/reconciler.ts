@@ -136,7 +136,7 @@ export class Reconciler {
     const observed = world.observe(target);
     const now = clock.monotonicMs();
     const heard = this.#heard(observed, now);
-    for (const [revision, curve] of credibleCurves(heard, policy.sloMs)) memory.curves.set(revision, curve);
+    for (const [revision, curve] of credibleCurves(heard, policy.sloMs)) memory.noteCurve(revision, curve);
     const running = observed.pods.filter((pod) => !pod.ending && pod.companion && pod.readyMs !== undefined);
     if (policy.mode !== 'off' && running.length > 0 && memory.heardMs === undefined) {
       // Its companions are about to be asked, and wake it: a status now would only be written over.

@@ -7,6 +7,9 @@ import { Demand } from './demand.ts';
 import type { Score } from './score.ts';
 import { Warnings } from './warnings.ts';
 
+/** A service that is updated every day must not be remembered day by day. */
+const curvesMax = 16;
+
 /**
  * What the controller remembers of one service between passes. All of it may be lost: a leader that starts anew first
  * only raises, until it has seen enough to lower.
@@ -17,8 +20,7 @@ export class ServiceMemory {
   readonly demand = new Demand();
   readonly coldStarts = new ColdStarts();
   readonly savings = new SavingsLedger();
-  /** The last learned curve of each revision. */
-  readonly curves = new Map<string, readonly LatencySample[]>();
+  readonly #curves = new Map<string, readonly LatencySample[]>();
   plan: ServicePlan | undefined;
   score: Score | undefined;
   /** When a companion was last heard, on the monotonic clock. */
@@ -36,5 +38,16 @@ export class ServiceMemory {
 
   constructor(nowMs: number) {
     this.sinceMs = nowMs;
+  }
+
+  /** The last learned curve of each revision that was heard lately. */
+  get curves(): ReadonlyMap<string, readonly LatencySample[]> {
+    return this.#curves;
+  }
+
+  noteCurve(revision: string, curve: readonly LatencySample[]): void {
+    this.#curves.delete(revision);
+    this.#curves.set(revision, curve);
+    if (this.#curves.size > curvesMax) this.#curves.delete(this.#curves.keys().next().value as string);
   }
 }
