@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { Command, InvalidArgumentError } from 'commander';
+import { argument, showDefaults } from '../src/cli/arguments.ts';
 import { nearest } from '../src/policy/nearest.ts';
 import { parseRate, type Rate } from '../src/policy/rates.ts';
 import { parseDuration, parsePercentile, parseWhole, UnitError } from '../src/policy/units.ts';
@@ -61,27 +62,27 @@ export function readArguments(argv: readonly string[], now: Date, say: (text: st
   const command = new Command('npm run loadtest --')
     .description('Drives a served model with k6 and reports goodput, attainment, replicas and cost.')
     .argument('[scenario]', 'what to do; enough of its beginning is enough', completed)
-    .option('--target <url>', 'where the service answers, such as http://127.0.0.1:8080', parsed(address))
+    .option('--target <url>', 'where the service answers, such as http://127.0.0.1:8080', argument(address))
     .option('--host <header>', 'Host header, where the target is an ingress')
-    .option('--baseline <url>', 'compare: the same model without Paceline (default: the target)', parsed(address))
+    .option('--baseline <url>', 'compare: the same model without Paceline (default: the target)', argument(address))
     .option('--baseline-host <header>', 'compare: its Host header')
     .option('--path <path>', 'path of a request', '/v1/models/model:predict')
     .option('--body <file>', 'a V1 or V2 request in JSON (default: one row of four numbers)')
-    .option('--slo <duration>', 'within which an answer is good', parsed(parseDuration), 500)
-    .option('--percentile <percent>', 'share of requests that must be', parsed(parsePercentile), 0.99)
+    .option('--slo <duration>', 'within which an answer is good', argument(parseDuration), 500)
+    .option('--percentile <percent>', 'share of requests that must be', argument(parsePercentile), 0.99)
     .option(
       '--rate <requests>',
       'requests a second before any step',
-      parsed((text) => parseWhole(text, 1, 100_000)),
+      argument((text) => parseWhole(text, 1, 100_000)),
     )
-    .option('--duration <duration>', 'of the whole run', parsed(parseDuration))
-    .option('--timeout <duration>', 'after which a request has failed', parsed(parseDuration))
+    .option('--duration <duration>', 'of the whole run', argument(parseDuration))
+    .option('--timeout <duration>', 'after which a request has failed', argument(parseDuration))
     .option('--out <folder>', 'where the report goes')
     .option('--kubeconfig <file>', "count the service's replicas too")
     .option('--namespace <name>', 'of the service', 'default')
     .option('--service <name>', 'whose replicas to count (default: from the Host header)')
     .option('--baseline-service <name>', 'compare: the same for the other side')
-    .option('--price <rate>', 'of one replica, such as 0.40/h', parsed(parseRate))
+    .option('--price <rate>', 'of one replica, such as 0.40/h', argument(parseRate))
     .option('--k6 <file>', 'a k6 of version 2 to use')
     .option('--dry-run', 'print what would be done, and do nothing')
     .option('--build-k6', 'build k6 and end')
@@ -96,6 +97,7 @@ The exit status is 0 when every threshold held, 99 when one did not, 2 when the 
 
   npm run loadtest -- step --target http://GATEWAY --host digits.default.example.com --slo 200ms --kubeconfig ~/.kube/config`,
     );
+  showDefaults(command, { slo: '500ms', percentile: '99' });
   command.parse([...argv], { from: 'user' });
   const flags = command.opts<Flags>();
   if (flags.buildK6) return { do: 'build-k6' };
@@ -176,17 +178,6 @@ export function completed(typed: string): ScenarioName {
 /** KServe and Knative put the service's name first; KServe adds `-predictor` to that of a predictor. */
 function serviceIn(host: string | undefined): string | undefined {
   return host?.split('.')[0]?.replace(/-predictor$/, '');
-}
-
-function parsed<T>(parse: (text: string) => T): (text: string) => T {
-  return (text) => {
-    try {
-      return parse(text);
-    } catch (error) {
-      if (error instanceof UnitError) throw new InvalidArgumentError(`${error.message}.`);
-      throw error;
-    }
-  };
 }
 
 function address(text: string): string {

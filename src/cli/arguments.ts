@@ -20,6 +20,15 @@ export function argument<T>(parse: (text: string) => T): (text: string) => T {
   };
 }
 
+/** Help shows these defaults as users would write them, by option name in camel case, instead of the parsed values. */
+export function showDefaults(command: Command, texts: Readonly<Record<string, string>>): Command {
+  for (const option of command.options) {
+    const text = texts[option.attributeName()];
+    if (text !== undefined) option.defaultValueDescription = text;
+  }
+  return command;
+}
+
 /** A port; 0 picks a free one. */
 export const portArgument = argument((text) => parseWhole(text, 0, 65_535));
 

@@ -2,7 +2,7 @@ import { Command, Option } from 'commander';
 import { type ComparisonRow, compare, fixedTimer, ways } from '../demo/comparison.ts';
 import { variantNames } from '../digits/variants.ts';
 import { parseDuration, parseWhole } from '../policy/units.ts';
-import { argument } from './arguments.ts';
+import { argument, showDefaults } from './arguments.ts';
 
 interface DemoOptions {
   model: string;
@@ -14,7 +14,7 @@ interface DemoOptions {
 
 /** `paceline demo`: real digits at a rising load to three ways of serving the same model. */
 export function demoCommand(): Command {
-  return new Command('demo')
+  const command = new Command('demo')
     .description('send real digits at a rising load through no batching, a fixed-timer batcher and Paceline')
     .addOption(
       new Option('--model <name>', 'which variant of the model').choices(Object.keys(variantNames)).default('digits'),
@@ -44,6 +44,7 @@ export function demoCommand(): Command {
       1,
     )
     .action(runDemo);
+  return showDefaults(command, { slo: '200ms', loads: '5,25,50,75,95' });
 }
 
 async function runDemo(options: DemoOptions): Promise<void> {

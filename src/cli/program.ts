@@ -21,6 +21,8 @@ export function program(): Command {
       'Keeps a latency promise for model serving on KServe and Knative, at the lowest cost the promise allows.',
     )
     .version(manifest.version)
+    // Long names leave less room beside them; their descriptions are wrapped all the same.
+    .configureHelp({ minWidthToWrap: 20 })
     .showSuggestionAfterError()
     .showHelpAfterError('(--help lists what there is)')
     // Whatever is wrong on the command line ends with 2, as docs/configuration.md says.
@@ -52,8 +54,9 @@ Examples:
   paceline companion --upstream http://127.0.0.1:8081 --slo 200ms      the same for a model of yours
   paceline companion --upstream http://127.0.0.1:8081 --slo 200ms --dry-run
   paceline simulate --slo 100ms --load 50,90,130                       what the same decisions do in virtual time
+  paceline lint manifests/samples/digits-knative.yaml                  what admission would say
 
 Every option of the companion can be given as a variable too: --max-waiting is PACELINE_MAX_WAITING.
-docs/configuration.md, docs/errors.md, docs/metrics.md and docs/reasons.md say more.`,
+docs/cluster.md is about clusters; docs/configuration.md, docs/errors.md, docs/metrics.md and docs/reasons.md say more.`,
   );
 }

@@ -3,7 +3,7 @@ import { parseDuration, parseWhole } from '../policy/units.ts';
 import { defaultSettings, PacelinePolicy } from '../simulator/paceline.ts';
 import { simulate } from '../simulator/run.ts';
 import { poisson, referenceCapacity, referenceModel } from '../simulator/workload.ts';
-import { argument } from './arguments.ts';
+import { argument, showDefaults } from './arguments.ts';
 import { printStep } from './simulate-step.ts';
 
 interface SimulateOptions {
@@ -19,7 +19,7 @@ interface SimulateOptions {
 
 /** `paceline simulate`: the shipped batching kernel in virtual time, in front of the reference model. */
 export function simulateCommand(): Command {
-  return new Command('simulate')
+  const command = new Command('simulate')
     .description(
       'run the batching kernel in virtual time against a serial model of 20 ms + 1 ms an item (615 requests/s at most)',
     )
@@ -59,6 +59,12 @@ export function simulateCommand(): Command {
     .option('--noise <percent>', "standard deviation of the model's time, in percent", parseNoise, 2)
     .option('--seed <n>', 'seed of arrivals and noise: the same seed gives the same figures', argument(whole), 1)
     .action(runSimulation);
+  return showDefaults(command, {
+    coldStart: '1.5s,3s',
+    planEvery: '10s',
+    slo: '200ms',
+    load: '5,30,70,95,110,150',
+  });
 }
 
 function runSimulation(options: SimulateOptions): void {

@@ -12,7 +12,7 @@ function run(args: readonly string[], variables: Record<string, string> = {}) {
   const result = spawnSync(process.execPath, [bundle, ...args], {
     encoding: 'utf8',
     env: { PATH: process.env.PATH, ...variables },
-    timeout: 20_000,
+    timeout: 60_000,
   });
   return { code: result.status, out: result.stdout, err: result.stderr };
 }
