@@ -47,7 +47,7 @@ export const annotationSpecs: readonly AnnotationSpec[] = [
   {
     ...like('mode', 'mode'),
     description:
-      'act on decisions; advise decides and reports everything and changes nothing; off passes requests through untouched',
+      'act on decisions; advise decides and reports everything and changes nothing; off passes requests through untouched, and as an annotation puts no companion into new pods',
   },
   {
     ...like('patience', 'patience'),
