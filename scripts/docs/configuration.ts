@@ -83,7 +83,10 @@ encoded bodies, V2 bodies with binary tensors, bodies with fields that neither p
 \`--mode advise\`, which reports what would have been done: \`paceline_advised_*\` in [metrics.md](metrics.md).
 
 A WebSocket is connected with the model; an offer of h2c (\`Upgrade: h2c\`) is ignored, and the request served over HTTP/1.1.
-gRPC is not forwarded yet: it is answered with status 12 (UNIMPLEMENTED). A body that passes through may pause for 30 s.
+gRPC (\`content-type: application/grpc\` over h2c) passes through to the model over h2c, as one connection for all calls: each streams
+both ways for as long as it likes, with headers, trailers, resets and \`grpc-timeout\` as they are. Errors of the companion are
+status 14 (UNAVAILABLE), or 12 where the model speaks no HTTP/2, with the \`PL_\` code in \`grpc-message\`. A body of HTTP that passes
+through may pause for 30 s.
 
 ## In a pod
 

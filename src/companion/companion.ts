@@ -30,6 +30,9 @@ const batchItemsEver = 1024;
 /** A preStop hook that no SIGTERM follows within this time is that of one container's restart: nothing drains. */
 const drainBeginsMs = 1000;
 
+/** What the callers who are left when a drain's time is over may take to hear of it. */
+const lastWordsMs = 100;
+
 /** What a test or a simulation may put in place of the real thing. */
 export interface CompanionParts {
   readonly log: Log;
@@ -158,6 +161,10 @@ export class Companion {
       open: () => this.#intake.open,
       close: () => this.#listener.drain(),
     });
+    if (!clean) {
+      this.#intake.refuseRest('PL_DRAIN_TIMEOUT');
+      await new Promise((resolve) => setTimeout(resolve, lastWordsMs));
+    }
     this.#noteDrained();
     await this.#admin.finishWaiting();
     await this.stop();

@@ -55,12 +55,20 @@ export const errorSpecs = {
     'the model server does not accept connections',
     'look at the model container; it may be starting',
   ),
+  PL_DRAIN_TIMEOUT: busy(
+    'the companion stopped before the model had answered',
+    'raise --drain-timeout, and the grace period of the pod with it, if the model is slow',
+  ),
   PL_DEADLINE_UNMEETABLE: late('the deadline of the request is shorter than the model needs', 'allow more time'),
   PL_DEADLINE_EXCEEDED: late('the deadline passed before the model answered', 'add replicas, or allow more time'),
   PL_UPSTREAM_TIMEOUT: late('the model server did not answer in time', 'look at the model container'),
   PL_UPSTREAM_RESET: gateway(
     'the model server closed the connection before it had answered',
     'look at the model container for a crash',
+  ),
+  PL_UPSTREAM_PROTOCOL: gateway(
+    'the model server does not speak gRPC (HTTP/2 without TLS) on the port that requests go to',
+    'point --upstream at the port of its gRPC server',
   ),
   PL_UPSTREAM_REPLY: gateway("the model server's answer cannot be forwarded", 'look at the model container'),
   PL_INTERNAL: {

@@ -1,3 +1,5 @@
+import type { OutgoingHttpHeaders } from 'node:http2';
+
 // Which headers travel, and which keep requests apart. Raw headers are flat lists: name, value, name, value.
 
 const hopByHop = new Set([
@@ -123,6 +125,44 @@ function eachEndToEnd(raw: readonly string[], visit: (name: string, sent: string
     visit(name, sent, value);
   }
   if (cookie !== undefined) visit('cookie', 'cookie', cookie);
+}
+
+/** Headers that HTTP/2 has once, as Node holds it: a second line of one is joined to the first. */
+const once = new Set([
+  'access-control-allow-credentials',
+  'authorization',
+  'content-encoding',
+  'content-length',
+  'content-type',
+  'etag',
+  'expires',
+  'from',
+  'host',
+  'if-match',
+  'last-modified',
+  'location',
+  'referer',
+  'retry-after',
+  'user-agent',
+]);
+
+/**
+ * Headers or trailers that came over HTTP/2, as Node takes them for HTTP/2: pseudo headers and `te: trailers` too, in their
+ * order, values byte for byte, a name that comes twice as a list.
+ */
+export function http2Fields(raw: readonly string[]): OutgoingHttpHeaders {
+  const fields: Record<string, string | string[]> = Object.create(null);
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = raw[i] as string;
+    const value = raw[i + 1] as string;
+    if (hopByHop.has(name) && !(name === 'te' && value === 'trailers') && name !== 'trailer') continue;
+    const before = fields[name];
+    if (before === undefined) fields[name] = value;
+    else if (Array.isArray(before)) before.push(value);
+    else if (name === 'te') continue;
+    else fields[name] = once.has(name) ? `${before}, ${value}` : [before, value];
+  }
+  return fields;
 }
 
 /** The names that `Connection` lists in any of its lines: they are for the next hop, which is us. */

@@ -53,7 +53,8 @@ export class Intake {
   readonly #call: CallContext;
   readonly #laneKeys: LaneKeys;
   #protocols: ReturnType<typeof createProtocols>;
-  #open = 0;
+  /** What is read, waits or is at the model. */
+  readonly #open = new Set<Exchange>();
   #alone = 0;
 
   constructor(options: CompanionOptions, parts: IntakeParts) {
@@ -77,7 +78,7 @@ export class Intake {
 
   /** Requests that have no answer yet. */
   get open(): number {
-    return this.#open + this.#parts.passThrough.active;
+    return this.#open.size + this.#parts.passThrough.active;
   }
 
   receive(request: IncomingMessage, response: ServerResponse, arrivedAt: number): void {
@@ -91,14 +92,14 @@ export class Intake {
       if (name !== null) this.arrivals.add(arrivedAt, 1);
       return passThrough.forward(request, response, undefined, ownTarget ? variant?.restoring(ownTarget) : undefined);
     }
-    if (mode === 'act' && this.#open >= 2 * this.#options.maxWaiting + batchedInFlightMax(this.#options)) {
+    if (mode === 'act' && this.#open.size >= 2 * this.#options.maxWaiting + batchedInFlightMax(this.#options)) {
       metrics.requests.add(1, 'refused', 'queue-full');
       metrics.objective(arrivedAt, false);
       return writeError(response, 'PL_QUEUE_FULL');
     }
     const exchange = new Exchange(request, response, this.#protocols[name], arrivedAt);
     exchange.renamed = ownTarget !== undefined;
-    this.#open++;
+    this.#open.add(exchange);
     exchange.onEnd = (ended, left) => this.#ended(ended, left);
     readBody(
       request,
@@ -110,6 +111,12 @@ export class Intake {
       },
       (end) => this.#hasBody(exchange, end),
     );
+  }
+
+  /** Ends whatever has no answer yet with an error of ours, and breaks off what passes and has begun to be answered. */
+  refuseRest(code: ErrorCode): void {
+    for (const exchange of this.#open) this.#fail(exchange, code);
+    this.#parts.passThrough.refuseRest(code);
   }
 
   /** A batch that the kernel sends. */
@@ -220,7 +227,7 @@ export class Intake {
   }
 
   #ended(exchange: Exchange, left: boolean): void {
-    this.#open--;
+    this.#open.delete(exchange);
     this.#parts.budget.give(exchange.heldBytes);
     exchange.heldBytes = 0;
     this.#parts.scheduler.leave(exchange);

@@ -17,10 +17,16 @@ const preface = 'PRI';
 /** Longer than Go's and Envoy's clients keep an idle connection, so that they close it and not we. */
 const keepAliveMs = 150_000;
 const headersMaxBytes = 65_536;
+/** A caller that is gone without a word is found out: a stream of gRPC may last for days. */
+const tcpOptions = { noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 };
+/** Bytes: what one HTTP/2 connection may have sent that nobody has read. One slow upload leaves room for others beside it. */
+const connectionWindow = 16 * 1024 * 1024;
+/** MB: what may wait on one HTTP/2 connection. Beyond it Node refuses streams; its 10 are 160 slow replies. */
+const sessionMegabytes = 256;
 
 /** One port for HTTP/1.1 and h2c: the first bytes of a connection say which it is. */
 export class Listener {
-  readonly #tcp = createTcpServer({ noDelay: true }, (socket) => this.#sniff(socket));
+  readonly #tcp = createTcpServer(tcpOptions, (socket) => this.#sniff(socket));
   readonly #http1: Server;
   readonly #http2: Http2Server;
   readonly #sockets = new Set<Socket>();
@@ -59,6 +65,7 @@ export class Listener {
     // idle connection.
     this.#http1.emit('listening');
     this.#http2 = createHttp2Server({
+      maxSessionMemory: sessionMegabytes,
       settings: { maxConcurrentStreams: 1000, maxHeaderListSize: headersMaxBytes },
       maxSessionRejectedStreams: 100,
       maxSessionInvalidFrames: 100,
@@ -67,6 +74,7 @@ export class Listener {
     this.#http2.on('connect', (_request, response) => writeError(response as never, 'PL_HTTP_METHOD'));
     this.#http2.on('session', (session) => {
       this.#sessions.add(session);
+      session.setLocalWindowSize(connectionWindow);
       session.on('close', () => this.#sessions.delete(session));
       session.on('error', () => session.destroy());
     });

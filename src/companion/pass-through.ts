@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { constants, type Http2ServerResponse } from 'node:http2';
+import { constants, type Http2ServerResponse, type ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { ErrorCode } from './errors.ts';
 import { writeError } from './exchange.ts';
@@ -7,6 +7,8 @@ import { codeOfFailure } from './failure-codes.ts';
 import { isGrpc, refuseGrpc } from './grpc-answer.ts';
 import { forHttp2, forwardHeaders, headerIn } from './headers.ts';
 import { type Dispatcher, Pool } from './http-client.ts';
+import { Http2Call } from './http2-call.ts';
+import { Http2Upstream } from './http2-upstream.ts';
 import { endWithError } from './raw-answer.ts';
 import { openTunnel } from './tunnel.ts';
 import { Upload } from './upload.ts';
@@ -34,6 +36,9 @@ export class PassThrough {
   readonly #max: number;
   readonly #bodies: BodyLimits;
   readonly #onEnd: (result: string) => void;
+  readonly #http2: Http2Upstream;
+  /** What has no answer yet. */
+  readonly #open = new Set<{ refuse(code: ErrorCode): void }>();
   #active = 0;
   #withBody = 0;
 
@@ -43,6 +48,7 @@ export class PassThrough {
     this.#max = max;
     this.#onEnd = onEnd;
     this.#bodies = { idleMs: 30_000, slotsWithout: Math.min(64, max >> 1), ...bodies };
+    this.#http2 = new Http2Upstream(upstream, max);
     this.#pool = new Pool(upstream.origin, {
       connections: max,
       pipelining: 1,
@@ -58,24 +64,31 @@ export class PassThrough {
 
   /** Forwards one request; `body` where it has been read already. `renaming` changes a name in a reply that is JSON. */
   forward(request: IncomingMessage, response: ServerResponse, body?: Buffer, renaming?: Renaming): void {
-    if (isGrpc(request)) {
-      this.#onEnd('grpc');
-      return refuseGrpc(response);
-    }
     const bodies = hasBody(request) ? 1 : 0;
     if (this.#active >= this.#max || this.#withBody + bodies > this.#max - this.#bodies.slotsWithout)
-      return this.#refuse(response, 'PL_PASS_FULL');
+      return this.#refuse(request, response, 'PL_PASS_FULL');
     const target = request.url ?? '';
-    if (!target.startsWith('/')) return this.#refuse(response, 'PL_HTTP_TARGET');
+    if (!target.startsWith('/')) return this.#refuse(request, response, 'PL_HTTP_TARGET');
     this.#active++;
     this.#withBody += bodies;
-    let idle: NodeJS.Timeout | undefined;
-    const relay = new Relay(response, renaming, (result) => {
+    const ended = (result: string) => {
       this.#active--;
       this.#withBody -= bodies;
-      clearTimeout(idle);
       this.#onEnd(result);
+    };
+    if (body === undefined && !renaming && this.#needsHttp2(request)) {
+      const call = new Http2Call(request, response, this.#http2, ended);
+      this.#open.add(call);
+      response.once('close', () => this.#open.delete(call));
+      return;
+    }
+    let idle: NodeJS.Timeout | undefined;
+    const relay: Relay = new Relay(response, renaming, (result) => {
+      clearTimeout(idle);
+      this.#open.delete(relay);
+      ended(result);
     });
+    this.#open.add(relay);
     const stalled = () => relay.stalled();
     const send = (read: Buffer | undefined) => {
       const streamed = read === undefined && bodies > 0 ? new Upload(request, this.#bodies.idleMs, stalled) : null;
@@ -126,13 +139,27 @@ export class PassThrough {
     });
   }
 
+  /** Ends whatever has no answer yet with this error, or breaks it off where an answer has begun. */
+  refuseRest(code: ErrorCode): void {
+    for (const each of this.#open) each.refuse(code);
+  }
+
   async close(): Promise<void> {
+    this.#http2.close();
     await this.#pool.destroy();
   }
 
-  #refuse(response: ServerResponse, code: ErrorCode): void {
+  /** gRPC needs it; others that ask for trailers get it where the model is known to speak it, and HTTP/1.1 elsewhere. */
+  #needsHttp2(request: IncomingMessage): boolean {
+    return (
+      isGrpc(request) || (request.httpVersionMajor === 2 && request.headers.te === 'trailers' && this.#http2.spoke)
+    );
+  }
+
+  #refuse(request: IncomingMessage, response: ServerResponse, code: ErrorCode): void {
     this.#onEnd(code);
-    writeError(response, code);
+    if (isGrpc(request)) refuseGrpc(response.stream as ServerHttp2Stream, code);
+    else writeError(response, code);
   }
 }
 
@@ -220,13 +247,21 @@ class Relay implements Dispatcher.DispatchHandler {
   /** The caller stopped in the middle of its body. */
   stalled(): void {
     // Once the model has begun to answer, how long it waits for the rest is its own matter.
-    if (this.#ended || this.#response.headersSent) return;
-    this.#end('PL_BODY_TIMEOUT');
-    writeError(this.#response, 'PL_BODY_TIMEOUT');
-    // In HTTP/2 an answer alone does not end what the caller may still send.
-    const { stream } = this.#response as unknown as Partial<Http2ServerResponse>;
-    stream?.close(constants.NGHTTP2_NO_ERROR);
-    this.#controller?.abort(new Error('the caller stalled'));
+    if (!this.#ended && !this.#response.headersSent) this.refuse('PL_BODY_TIMEOUT');
+  }
+
+  /** Ends it with an error of ours, if nothing has been answered, else breaks it off. */
+  refuse(code: ErrorCode): void {
+    if (this.#ended) return;
+    this.#end(code);
+    if (this.#response.headersSent) this.#response.destroy();
+    else {
+      writeError(this.#response, code);
+      // In HTTP/2 an answer alone does not end what the caller may still send.
+      const { stream } = this.#response as unknown as Partial<Http2ServerResponse>;
+      stream?.close(constants.NGHTTP2_NO_ERROR);
+    }
+    this.#controller?.abort(new Error(code));
   }
 
   #end(result: string): void {

@@ -42,7 +42,8 @@ export class CompanionMetrics {
       name: 'reason',
       values:
         'answered, left: `none`; refused: a reason (reasons.md) or an error code (errors.md); failed: `upstream-` and the ' +
-        'status, or an error code; passed: a status class, `left`, `upgrade`, a failure or an error code',
+        'status, or an error code; passed: a status class, `grpc-` and the status of gRPC, `left`, `upgrade`, a failure or an ' +
+        'error code',
     },
   ]);
   readonly sloRequests = new Counter(

@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import { connect as connectHttp2, constants } from 'node:http2';
+import { connect as connectHttp2 } from 'node:http2';
 import * as assert from 'uvu/assert';
 import { startRig, withRig } from '../support/companion.ts';
 import { until, Wire, withEdge } from '../support/edge.ts';
@@ -174,26 +174,4 @@ suite('listener', (test) => {
         await wire.sees('\r\nbody\r\n');
       },
     ));
-
-  test('gRPC is told in its own words that it is not forwarded', () =>
-    withRig({}, async (rig) => {
-      const session = connectHttp2(`http://127.0.0.1:${rig.port}`);
-      const call = session.request({
-        ':method': 'POST',
-        ':path': '/inference.GRPCInferenceService/ModelInfer',
-        'content-type': 'application/grpc+proto',
-        te: 'trailers',
-      });
-      call.write(Buffer.alloc(5));
-      const [headers, flags] = await new Promise<[Record<string, unknown>, number]>((resolve) =>
-        call.on('response', (...seen) => resolve([seen[0], seen[1]])),
-      );
-      assert.is(headers[':status'], 200);
-      assert.is(headers['grpc-status'], '12');
-      assert.match(String(headers['grpc-message']), /does not forward gRPC yet/);
-      assert.ok(flags & constants.NGHTTP2_FLAG_END_STREAM, 'these headers are trailers too');
-      await until(() => call.closed);
-      session.destroy();
-      assert.match((await rig.admin('/metrics')).text, /paceline_requests_total\{[^}]*"grpc"[^}]*\} 1/);
-    }));
 });
