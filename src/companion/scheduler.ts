@@ -59,6 +59,7 @@ export class Scheduler<T extends Queued = Exchange> implements VerdictSink {
   #stepPlanned = false;
   #timer: NodeJS.Timeout | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
+  #stopped = false;
   #slotFreeSince = 0;
   #inFlight = 0;
   readonly #trapTimes: number[] = [];
@@ -169,6 +170,7 @@ export class Scheduler<T extends Queued = Exchange> implements VerdictSink {
   }
 
   stop(): void {
+    this.#stopped = true;
     this.#wakeNever();
     this.#passing.stop();
   }
@@ -290,7 +292,8 @@ export class Scheduler<T extends Queued = Exchange> implements VerdictSink {
   }
 
   #wakeAt(wake: number): void {
-    if (wake >= this.#timerAt) return;
+    // Calls that end when the upstream is closed still step: they must not keep the process alive.
+    if (this.#stopped || wake >= this.#timerAt) return;
     clearTimeout(this.#timer);
     this.#timerAt = wake;
     if (wake === Number.POSITIVE_INFINITY) return;

@@ -151,7 +151,11 @@ class ManyCallers {
         text += chunk;
       });
       stream.on('error', reject);
-      stream.on('end', () => resolve({ status, json: JSON.parse(text) }));
+      stream.on('end', () =>
+        text === ''
+          ? reject(new Error(`an empty answer, status ${status}`))
+          : resolve({ status, json: JSON.parse(text) }),
+      );
       stream.end(JSON.stringify({ instances }));
     });
   }
