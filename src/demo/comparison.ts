@@ -1,3 +1,5 @@
+import { Agent, get } from 'node:http';
+import { json } from 'node:stream/consumers';
 import { Random } from '../simulator/random.ts';
 import { type Child, startChild } from './child.ts';
 import { digitShots } from './digit-shots.ts';
@@ -147,10 +149,23 @@ async function measureModel(model: string) {
   }
 }
 
-async function statsOf(port: number): Promise<{ calls: number; items: number; busyMs: number }> {
-  return (await fetch(`http://127.0.0.1:${port}/stats`)).json() as Promise<{
-    calls: number;
-    items: number;
-    busyMs: number;
-  }>;
+/** What a model has done so far. */
+interface ModelStats {
+  readonly calls: number;
+  readonly items: number;
+  readonly busyMs: number;
+}
+
+/**
+ * One connection a model, kept: a model that drowns in calls takes no new one for many seconds, and answers on this one
+ * in its turn.
+ */
+const statsAgent = new Agent({ keepAlive: true, maxSockets: 1 });
+
+function statsOf(port: number): Promise<ModelStats> {
+  return new Promise((resolve, reject) => {
+    get({ host: '127.0.0.1', port, path: '/stats', agent: statsAgent }, (response) =>
+      json(response).then((stats) => resolve(stats as ModelStats), reject),
+    ).on('error', reject);
+  });
 }
