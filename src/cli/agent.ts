@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import { isAgentFlag, parseAgentArguments, planAgent } from '../policy/agent-flags.ts';
 import { OptionsError, shownOptions } from '../policy/companion-options.ts';
 import { failOptions, optionsFrom } from './arguments.ts';
-import { runCompanion } from './companion.ts';
+import { runCompanion, unknownVariableWarnings } from './companion.ts';
 
 /** `paceline agent`: the companion in the place of KServe's agent, with its flags and variables. */
 export function agentCommand(): Command {
@@ -15,8 +15,10 @@ export function agentCommand(): Command {
     try {
       const plan = planAgent(parseAgentArguments(given), process.env);
       const options = optionsFrom(plan.flags, plan.otherwise);
-      if (dryRun) console.log(JSON.stringify({ ...shownOptions(options), warnings: plan.warnings }, null, 2));
-      else await runCompanion(options, plan);
+      if (dryRun) {
+        const warnings = [...plan.warnings, ...unknownVariableWarnings().map(({ message }) => message)];
+        console.log(JSON.stringify({ ...shownOptions(options), warnings }, null, 2));
+      } else await runCompanion(options, plan);
     } catch (error) {
       if (!(error instanceof OptionsError)) throw error;
       failOptions(command, error);

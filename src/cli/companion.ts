@@ -13,8 +13,10 @@ export function companionCommand(): Command {
   addCompanionOptions(command);
   return command.action(async ({ dryRun }: { dryRun?: boolean }) => {
     const options = companionOptions(command);
-    if (dryRun) console.log(JSON.stringify(shownOptions(options), null, 2));
-    else await runCompanion(options);
+    if (dryRun) {
+      for (const warning of unknownVariableWarnings()) console.error(`warning: ${warning.message}`);
+      console.log(JSON.stringify(shownOptions(options), null, 2));
+    } else await runCompanion(options);
   });
 }
 
@@ -55,15 +57,23 @@ export async function runCompanion(
   };
   // A parent that started it and is gone disconnects: nobody else would stop it.
   for (const event of ['SIGTERM', 'SIGINT', 'disconnect'] as const) process.on(event, () => void stop(event));
-  // Last: whoever reads this may stop it at once.
-  log.info({ ...ports, upstream: options.upstream.origin, sloMs: options.sloMs }, 'the companion is ready');
+  log.info({ ...ports, upstream: options.upstream.origin, sloMs: options.sloMs }, 'the companion listens');
+  const from = performance.now();
+  if (await companion.modelReady((reason) => log.info({ reason }, 'the model is not ready yet'))) {
+    log.info({ afterMs: Math.round(performance.now() - from) }, 'the model is ready');
+  }
 }
 
 function warnOfUnknownVariables(log: Log): void {
-  for (const { name, meant } of unknownVariables(process.env)) {
-    log.warn(
-      { code: 'PL_CONFIG_UNKNOWN', variable: name },
-      `${name} is no option and is ignored${meant === undefined ? '' : `: did you mean ${meant}?`}`,
-    );
+  for (const { name, message } of unknownVariableWarnings()) {
+    log.warn({ code: 'PL_CONFIG_UNKNOWN', variable: name }, message);
   }
+}
+
+/** What is said of variables that look like options and are none. */
+export function unknownVariableWarnings(): { name: string; message: string }[] {
+  return unknownVariables(process.env).map(({ name, meant }) => ({
+    name,
+    message: `${name} is no option and is ignored${meant === undefined ? '' : `: did you mean ${meant}?`}`,
+  }));
 }

@@ -41,6 +41,13 @@ async function runStart(settings: CompanionOptions): Promise<void> {
       process.exit(clean ? 0 : 1);
     });
   }
+  void model.ended.then(async (how) => {
+    if (stopping) return;
+    stopping = true;
+    console.error(`error: the model's process ended (${how}): the companion ends with it`);
+    await companion.stop();
+    process.exit(1);
+  });
   console.log(`Paceline serves handwritten digits at http://127.0.0.1:${port} within ${settings.sloMs} ms (model on port ${model.port}).
 
 Ask it what a real digit is (a seven):

@@ -30,6 +30,7 @@ const batchItemsEver = 1024;
 /** A preStop hook that no SIGTERM follows within this time is that of one container's restart: nothing drains. */
 const drainBeginsMs = 1000;
 
+const askModelEachMs = 1000;
 /** What the callers who are left when a drain's time is over may take to hear of it. */
 const lastWordsMs = 100;
 
@@ -130,7 +131,7 @@ export class Companion {
       metrics: (accept) => this.metrics.render(accept),
       ready: () => (this.#draining ? Promise.resolve({ ready: false, reason: 'draining' }) : this.#ready()),
       signals: () => this.#signals(),
-      config: () => ({ ...shownOptions(options), ...this.#policy.current }),
+      config: () => shownOptions({ ...options, ...this.#policy.current }),
       policy: (text) => this.#policy.put(text),
       drained: () => this.#whenDrained(),
     });
@@ -141,6 +142,21 @@ export class Companion {
     const port = await this.#listener.listen(this.#options.port, this.#options.host);
     const adminPort = await this.#admin.listen(this.#options.adminPort, this.#options.host);
     return { port, adminPort };
+  }
+
+  /**
+   * Asks until the model is ready, once a second, or the companion drains. Returns whether the model is ready.
+   *
+   * @param notYet hears once why the model is not ready at first
+   */
+  async modelReady(notYet: (reason: string) => void): Promise<boolean> {
+    for (let first = true; !this.#draining; first = false) {
+      const { ready, reason } = await this.#ready();
+      if (ready) return !this.#draining;
+      if (first) notYet(reason);
+      await new Promise((resolve) => setTimeout(resolve, askModelEachMs).unref());
+    }
+    return false;
   }
 
   /**

@@ -3,6 +3,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 /** A command of this program in a process of its own. */
 export interface Child {
   readonly port: number;
+  /** Settled when it has ended, by itself or not, with its exit code or signal. */
+  readonly ended: Promise<number | string>;
   stop(): Promise<void>;
 }
 
@@ -36,7 +38,10 @@ export function startChild(...args: string[]): Promise<Child> {
       clearTimeout(timer);
       child.off('close', onClose);
       for (const stream of [child.stdout, child.stderr]) stream?.off('data', listen).resume();
-      resolve({ port: Number(port[1] ?? port[2]), stop: () => stopChild(child) });
+      const ended = new Promise<number | string>((settle) => {
+        child.once('exit', (code, signal) => settle(signal ?? code ?? 0));
+      });
+      resolve({ port: Number(port[1] ?? port[2]), ended, stop: () => stopChild(child) });
     };
     child.stdout?.on('data', listen);
     child.stderr?.on('data', listen);

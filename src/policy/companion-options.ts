@@ -362,7 +362,13 @@ function checkTogether(values: Record<string, unknown>): string[] {
   return problems;
 }
 
-/** The options as they are shown to people, on /config and by `--dry-run`. None of them is a secret. */
+/** The options as they are shown to people, on /config and by `--dry-run`, in the words of users. None of them is a secret. */
 export function shownOptions(options: CompanionOptions): object {
-  return { ...options, upstream: options.upstream.origin };
+  const { upstream, sloQuantile, patience, ...rest } = options;
+  return {
+    ...rest,
+    upstream: upstream.origin,
+    sloPercentile: Number((sloQuantile * 100).toPrecision(12)),
+    patience: patience < 0 ? 'auto' : patience,
+  };
 }

@@ -2,6 +2,7 @@ import type { KernelSource } from '../kernels/load.ts';
 import { type Hole, HoleKind, type Scan, WireKernel, WireStatus } from '../kernels/wire.ts';
 import { Pieces } from './pieces.ts';
 import type { BatchProtocol, BodyRefusal, Measurement, MergeInput, SplitFailure } from './protocol.ts';
+import { wrongField } from './wrong-field.ts';
 
 /** Replies whose parts are smaller than this on average are written by the kernel; larger ones stay where they are. */
 const renderedMax = 4096;
@@ -34,7 +35,7 @@ export class JsonProtocol implements BatchProtocol {
   measure(body: Buffer): Measurement {
     if (body.length > this.#kernel.bodyMax) return 'pass-through';
     const scan = this.#kernel.measure(this.name, body, false);
-    if (scan.status !== WireStatus.Ok) return refusal(scan);
+    if (scan.status !== WireStatus.Ok) return refusal(scan, this.name, body);
     if (scan.items === 0) return 'pass-through';
     const { items, signature, form, holes } = scan;
     const timeoutUs = numberIn(body, holes, HoleKind.Timeout);
@@ -147,13 +148,14 @@ export function createProtocols(from?: KernelSource): { v1: BatchProtocol; v2: B
   return { v1: new JsonProtocol('v1', kernel), v2: new JsonProtocol('v2', kernel) };
 }
 
-function refusal(scan: Scan): BodyRefusal | 'pass-through' {
+function refusal(scan: Scan, protocol: 'v1' | 'v2', body: Buffer): BodyRefusal | 'pass-through' {
   const known = refusals[scan.status];
   if (!known) return 'pass-through';
+  const field = scan.status === WireStatus.Type ? wrongField(protocol, body) : undefined;
   return {
     refused: true,
     code: known.code,
-    message: `${known.message} (at byte ${scan.failedAt})`,
+    message: `${field ?? known.message} (at byte ${scan.failedAt})`,
     offset: scan.failedAt,
   };
 }

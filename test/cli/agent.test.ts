@@ -37,7 +37,7 @@ async function start(given: string[], variables: Record<string, string>): Promis
   let said = '';
   for await (const chunk of child.stderr) {
     said += chunk;
-    if (said.includes('the companion is ready')) break;
+    if (said.includes('the companion listens')) break;
   }
   const lines = said
     .trim()

@@ -22,7 +22,7 @@ async function start(variables: Record<string, string>): Promise<{ child: ChildP
   let said = '';
   for await (const chunk of child.stderr ?? []) {
     said += chunk;
-    if (said.includes('the companion is ready')) break;
+    if (said.includes('the companion listens')) break;
   }
   const lines = said
     .trim()

@@ -44,5 +44,7 @@ suite('companion: admin port', (test) => {
       const config = (await rig.admin('/config')).json;
       assert.is(config.sloMs, 150);
       assert.is(config.lateTimeoutMs, 750);
+      assert.is(config.sloPercentile, 99);
+      assert.is(config.patience, 'auto');
     }));
 });

@@ -118,6 +118,21 @@ suite('companion: drain in a pod', (test) => {
       await last;
     }));
 
+  test('who has no answer when its time is over is told so, batched or passed through', () =>
+    withRig({ 'drain-timeout': '300ms' }, async (rig) => {
+      const release = rig.model.hold();
+      const passing = { 'content-type': 'application/octet-stream' };
+      const calls = [rig.predict(1), rig.call('/v1/models/m:predict', '{"instances":[2]}', passing)];
+      await until(() => rig.model.heldItems === 2);
+      assert.is(await rig.companion.drain(), false);
+      for (const { status, json, headers } of await Promise.all(calls)) {
+        assert.is(status, 503);
+        assert.is(json.code, 'PL_DRAIN_TIMEOUT');
+        assert.is(headers['retry-after'], '1');
+      }
+      release();
+    }));
+
   test('partial batches go at once', () =>
     withRig({ patience: '1', slo: '1s', 'late-timeout': '60s', 'drain-quiet': '200ms' }, async (rig) => {
       for (let i = 0; i < 14; i++) await rig.predict(i);

@@ -124,7 +124,7 @@ suite('companion: policy documents', (test) => {
       const now = await config(rig);
       assert.is(now.maxBatchSize, 128);
       assert.is(now.sloMs, 500);
-      assert.is(now.sloQuantile, 0.95);
+      assert.is(now.sloPercentile, 95);
       assert.is(now.late, 'shed');
       assert.is(now.lateTimeoutMs, 2500, 'five times the new objective');
       await put(rig, signed({ maxBatchSize: 2, sloMs: 50 }));

@@ -38,6 +38,26 @@ for (const flavour of ['simd', 'scalar', 'debug'] as const) {
       }
     });
 
+    test('says which field is missing or has the wrong type', () => {
+      const tensor = '"shape":[1],"datatype":"FP32","data":[1]';
+      for (const [text, message] of [
+        ['{"x":1}', '`inputs` is missing'],
+        ['{"inputs":5}', '`inputs` is not a list'],
+        ['{"inputs":[5]}', '`inputs[0]` is not an object'],
+        [`{"inputs":[{"name":"a",${tensor}},{${tensor}}]}`, '`inputs[1].name` is missing'],
+        [`{"inputs":[{"name":7,${tensor}}]}`, '`inputs[0].name` is not a string'],
+        ['{"inputs":[{"name":"a","datatype":"FP32","shape":1,"data":[1]}]}', '`inputs[0].shape` is not a list'],
+        [`{"id":5,"inputs":[{"name":"a",${tensor}}]}`, '`id` is not a string'],
+        [`{"parameters":[],"inputs":[{"name":"a",${tensor}}]}`, '`parameters` is not an object'],
+      ] as const) {
+        const { code, message: said } = v2.measure(Buffer.from(text)) as BodyRefusal;
+        assert.is(code, 'PL_BODY_TYPE', text);
+        assert.is(said.replace(/ \(at byte \d+\)$/, ''), message);
+      }
+      const { message } = v1.measure(Buffer.from('{"instances":5}')) as BodyRefusal;
+      assert.match(message, /^`instances` is not a list \(at byte \d+\)$/);
+    });
+
     test('forwards what is valid but not ours to batch', () => {
       for (const text of [
         '[]',
