@@ -87,7 +87,9 @@ suite('paceline', (test) => {
     assert.is(shown.sloMs, 200);
     assert.is(shown.late, 'shed');
     assert.is(shown.port, 0);
-    for (const { key } of companionOptionSpecs) assert.ok(key in shown, key);
+    assert.is(shown.sloPercentile, 99);
+    assert.is(shown.patience, 'auto');
+    for (const { key } of companionOptionSpecs) assert.ok(key === 'sloQuantile' || key in shown, key);
   });
 
   test('help is the map: every command, and every option with its variable', () => {

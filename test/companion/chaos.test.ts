@@ -177,8 +177,9 @@ class Ledger {
     }
     if (answer.status === 502) {
       assert.is(answer.json.code, 'PL_UPSTREAM_RESET', told);
-      // The connection may have been closed before the model had read the call.
-      if (last === undefined && within(this.#closes, sentAt)) this.counts.lostUnseen++;
+      // The connection may have been closed before the model had read the call, also that of a half or of a single one.
+      const sentApart = [...refusals, ...unsplittable].includes(last?.behaviour ?? 'ok') && (last?.ids.length ?? 0) > 1;
+      if ((last === undefined || sentApart) && within(this.#closes, sentAt)) this.counts.lostUnseen++;
       else assert.ok(last?.behaviour === 'reset' || last?.behaviour === 'truncate' || last?.lost, told);
       return;
     }
