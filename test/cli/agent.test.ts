@@ -37,13 +37,15 @@ async function start(given: string[], variables: Record<string, string>): Promis
   let said = '';
   for await (const chunk of child.stderr) {
     said += chunk;
-    if (said.includes('the companion listens')) break;
+    if (/the companion listens.*\n/.test(said)) break;
   }
   const lines = said
-    .trim()
+    .slice(0, said.lastIndexOf('\n'))
     .split('\n')
     .map((line) => JSON.parse(line) as Record<string, unknown>);
-  return { child, lines, port: lines.at(-1)?.port as number };
+  // The model's readiness may be in the same breath.
+  const port = lines.find(({ msg }) => msg === 'the companion listens')?.port as number;
+  return { child, lines, port };
 }
 
 async function withModel(run: (port: number, calls: string[]) => Promise<void>): Promise<void> {

@@ -12,7 +12,7 @@ interface Line {
   readonly [field: string]: unknown;
 }
 
-/** Starts a companion and reads its log until it is ready. */
+/** Starts a companion and reads its log until it listens. */
 async function start(variables: Record<string, string>): Promise<{ child: ChildProcess; lines: Line[] }> {
   const child = fork(bundle, ['companion', ...flags, '--port', '0', '--admin-port', '0'], {
     env: { PATH: process.env.PATH, ...variables },
@@ -22,10 +22,10 @@ async function start(variables: Record<string, string>): Promise<{ child: ChildP
   let said = '';
   for await (const chunk of child.stderr ?? []) {
     said += chunk;
-    if (said.includes('the companion listens')) break;
+    if (/the companion listens.*\n/.test(said)) break;
   }
   const lines = said
-    .trim()
+    .slice(0, said.lastIndexOf('\n'))
     .split('\n')
     .map((line) => JSON.parse(line) as Line);
   return { child, lines };
@@ -40,7 +40,7 @@ suite('paceline companion', (test) => {
       warned.map(({ msg }) => msg),
       ['PACELINE_MAXWAITING is no option and is ignored: did you mean PACELINE_MAX_WAITING?'],
     );
-    const ready = lines.at(-1);
+    const ready = lines.find(({ msg }) => msg === 'the companion listens');
     assert.ok((ready?.port as number) > 0 && (ready?.adminPort as number) > 0);
     assert.is(ready?.sloMs, 200);
   });
