@@ -1,6 +1,7 @@
 // The companion over real sockets: goodput beside other ways to stand in front of the same model, CPU, latency, memory.
 
 import { connect } from 'node:net';
+import { median } from './measure.ts';
 import type { BenchReport, BenchRow } from './report.ts';
 import { bodyOf, load, predictPath, saturate, WarmCallers } from './support/load.ts';
 import { MeasuredProcess, type Usage } from './support/measured-process.ts';
@@ -446,9 +447,4 @@ async function statsOf(port: number): Promise<{ calls: number; items: number; bu
     items: number;
     busyMs: number;
   }>;
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((one, other) => one - other);
-  return sorted[sorted.length >> 1] ?? Number.NaN;
 }

@@ -1,21 +1,15 @@
 import { Setting } from '../kernels/reasons.ts';
-import type { CompanionMode, CompanionOptions } from '../policy/companion-options.ts';
+import type { CompanionOptions } from '../policy/companion-options.ts';
 import { documentRefusals } from '../policy/document-refusals.ts';
 import { clockSkewMs, DocumentGate, type DocumentRefusal, type PolicyDocument } from '../policy/policy-document.ts';
 import { lateTimeoutPerSlo } from '../policy/service-policy.ts';
 import type { Log } from '../telemetry/log.ts';
 
 /** What of a companion's configuration a policy document may change while it runs. */
-export interface LivePolicy {
-  readonly mode: CompanionMode;
-  readonly sloMs: number;
-  readonly sloQuantile: number;
-  /** 0 to 1, or -1 for `auto`. */
-  readonly patience: number;
-  readonly maxBatchSize: number;
-  readonly late: 'defer' | 'shed';
-  readonly lateTimeoutMs: number;
-}
+export type LivePolicy = Pick<
+  CompanionOptions,
+  'mode' | 'sloMs' | 'sloQuantile' | 'patience' | 'maxBatchSize' | 'late' | 'lateTimeoutMs'
+>;
 
 /** The answer to a document. */
 export interface PolicyReply {

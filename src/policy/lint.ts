@@ -1,6 +1,7 @@
 import { isMap, isNode, isPair, isSeq, LineCounter, type Node, type Pair, parseAllDocuments } from 'yaml';
 import { apiVersion, group } from './crd-schema.ts';
 import { type InferencePolicy, readInferencePolicy } from './inference-policy.ts';
+import { isRecord } from './is-record.ts';
 import { nearest } from './nearest.ts';
 import { type PriceList, readPriceList } from './price-list.ts';
 import { error, type Problem, stepsOf } from './problem.ts';
@@ -190,8 +191,4 @@ function nameOf(value: unknown): string {
   const metadata = isRecord(value.metadata) ? value.metadata : {};
   const namespace = value.kind === 'PriceList' ? [] : [metadata.namespace ?? 'default'];
   return [value.kind ?? '', ...namespace, metadata.name ?? ''].map(String).join('/');
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

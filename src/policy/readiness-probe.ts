@@ -1,3 +1,4 @@
+import { isRecord } from './is-record.ts';
 import { UnitError } from './units.ts';
 
 /** What one readiness check does. Without a port it asks the upstream's; hosts are addresses without brackets. */
@@ -44,7 +45,7 @@ export function parseReadinessProbe(text: string): ReadinessCheck[] {
 }
 
 function checkOf(probe: unknown): ReadinessCheck {
-  if (!isObject(probe)) throw new UnitError('the readiness probe is not an object such as {"tcpSocket":{"port":8080}}');
+  if (!isRecord(probe)) throw new UnitError('the readiness probe is not an object such as {"tcpSocket":{"port":8080}}');
   const [action, note] = actionOf(probe);
   return {
     action,
@@ -57,7 +58,7 @@ function checkOf(probe: unknown): ReadinessCheck {
 
 function actionOf(probe: Record<string, unknown>): [CheckAction, string | undefined] {
   const { httpGet, tcpSocket, grpc } = probe;
-  if (isObject(httpGet)) {
+  if (isRecord(httpGet)) {
     const path = textOr(httpGet.path, '/');
     const [port, note] = portOf(httpGet.port);
     const action: CheckAction = {
@@ -71,16 +72,16 @@ function actionOf(probe: Record<string, unknown>): [CheckAction, string | undefi
     if (!/^\/[\x21-\x7e]*$/.test(action.path)) throw new UnitError(`"${path}" is not a path that can be asked`);
     return [action, note];
   }
-  if (isObject(tcpSocket)) {
+  if (isRecord(tcpSocket)) {
     const [port, note] = portOf(tcpSocket.port);
     return [{ kind: 'tcp', host: hostOf(tcpSocket.host), port }, note];
   }
-  if (isObject(grpc)) {
+  if (isRecord(grpc)) {
     const [port, note] = portOf(grpc.port);
     return [{ kind: 'grpc', port, service: textOr(grpc.service, '') }, note];
   }
   // As Knative does where its queue-proxy has to run it: what belongs to another container cannot be executed here.
-  if (isObject(probe.exec)) {
+  if (isRecord(probe.exec)) {
     const note = 'an exec probe cannot be run from another container: whether the model accepts connections is asked';
     return [{ kind: 'tcp', host: '127.0.0.1', port: undefined }, note];
   }
@@ -109,17 +110,13 @@ function headersOf(headers: unknown): string[] {
   if (headers === undefined || headers === null) return [];
   if (!Array.isArray(headers)) throw new UnitError('httpHeaders of the readiness probe are not a list');
   return headers.flatMap((header) => {
-    const name = isObject(header) ? textOr(header.name, '') : '';
-    const value = isObject(header) ? textOr(header.value, '') : '';
+    const name = isRecord(header) ? textOr(header.name, '') : '';
+    const value = isRecord(header) ? textOr(header.value, '') : '';
     if (!/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/.test(name) || !/^[\t\x20-\x7e\x80-\xff]*$/.test(value)) {
       throw new UnitError(`"${name}" is not a header that can be sent with a readiness probe`);
     }
     return [name, value];
   });
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function textOr(value: unknown, otherwise: string): string {

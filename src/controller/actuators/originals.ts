@@ -1,4 +1,5 @@
 import { type KubeObject, kinds, type ResourceKind } from '../../kube/objects.ts';
+import { isRecord } from '../../policy/is-record.ts';
 
 /**
  * Where an object's original values are kept while we hold some of its fields.
@@ -59,8 +60,4 @@ export function holdingText(holding: Holding): string {
 
 function sorted<T>(fields: Readonly<Record<string, T>>): Record<string, T> {
   return Object.fromEntries(Object.entries(fields).sort(([one], [other]) => (one < other ? -1 : 1)));
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,3 +1,5 @@
+import { isRecord } from '../../policy/is-record.ts';
+
 /** One step of a JSON patch (RFC 6902). */
 export type PatchStep =
   | { readonly op: 'add' | 'replace'; readonly path: string; readonly value: unknown }
@@ -10,7 +12,7 @@ export type PatchStep =
 export function patchBetween(before: unknown, after: unknown, path = ''): PatchStep[] {
   if (before === after) return [];
   if (Array.isArray(before) && Array.isArray(after)) return arrayPatch(before, after, path);
-  if (isObject(before) && isObject(after)) return objectPatch(before, after, path);
+  if (isRecord(before) && isRecord(after)) return objectPatch(before, after, path);
   return [{ op: 'replace', path, value: after }];
 }
 
@@ -32,8 +34,4 @@ function objectPatch(before: Record<string, unknown>, after: Record<string, unkn
     if (is === undefined) return was === undefined ? [] : [{ op: 'remove', path: at }];
     return was === undefined ? [{ op: 'add', path: at, value: is }] : patchBetween(was, is, at);
   });
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -4,7 +4,6 @@ import type { ServicePolicy } from '../../policy/service-policy.ts';
 import type { Actuation, ActuationContext } from '../actuators/actuator.ts';
 import type { Batch, BatchOrder } from '../actuators/batch.ts';
 import type { DeploymentTarget, ScaleDeployment } from '../actuators/deployment.ts';
-import { originalKey, parseHolding } from '../actuators/originals.ts';
 import type { Steer } from '../actuators/steer.ts';
 import { finding } from './choice.ts';
 import type { ObservedService } from './observed.ts';
@@ -192,9 +191,4 @@ export function enforcedFinding(
   if (enforced.refused) return finding('False', enforced.refused.reason, enforced.refused.message);
   if (!plan) return finding('Unknown', 'NotPlanned', 'there is no plan to carry out');
   return finding('True', 'Enforced', 'the plan is in force');
-}
-
-/** Whether anything of a service's revisions is held by us. */
-export function holdsRevisions({ revisions }: ObservedService): boolean {
-  return revisions.some(({ annotations }) => parseHolding(annotations[originalKey(kinds.revision)]) !== undefined);
 }
