@@ -114,7 +114,7 @@ suite('scheduler: passing', (test) => {
           assert.is(drains, 1);
           assert.is(rig.scheduler.waiting, 97);
           await turns();
-          await answerAll(rig, 2);
+          await answerAll(rig, 2, () => forward(10));
           assert.equal(rig.sentNumbers, upTo(100));
           assert.ok(
             rig.sent.some((each) => each.exchanges.length > 8),
@@ -259,9 +259,10 @@ async function withRig(
   }
 }
 
-/** Answers what was sent, from the given one on, until nothing more is sent. */
-async function answerAll(rig: SchedulerRig, from = 0): Promise<void> {
+/** Answers what was sent, from the given one on, until nothing more is sent; `work` is what the model does for each. */
+async function answerAll(rig: SchedulerRig, from = 0, work = () => {}): Promise<void> {
   for (let next = from; next < rig.sent.length; next++) {
+    work();
     rig.sent[next]?.finished(Outcome.Answered);
     await turns(2);
   }
