@@ -13,6 +13,8 @@ const gauges = {
   arrivalRate: idle,
   busyShare: idle,
   eventLoopLagMs: idle,
+  payloadEvents: idle,
+  payloadBytes: idle,
 };
 const reasons = Object.values(Reason).filter((reason): reason is Reason => typeof reason === 'number');
 const requestsAtOnce = 1000;

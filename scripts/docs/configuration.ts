@@ -107,7 +107,7 @@ ${table(
     ],
     [
       names('logger'),
-      'accepted. Payloads are not logged yet: a warning says so where `--log-url` is given. The names of service and namespace are used in reports',
+      'Payloads are logged to an http(s) sink as by the agent: see [observing.md](observing.md). With a blob store (`s3:`, `gs:`, `abfs:`) the pod is never ready, and its probe says why; what only such a store needs is named in a warning and not used. The names of service and namespace are used in reports too',
     ],
     [
       names('puller'),

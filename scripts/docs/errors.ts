@@ -54,6 +54,11 @@ ${table(
       'The line says what.',
     ],
     [
+      'PL_LOG_SINK',
+      'A payload did not reach the sink that `--log-url` names, or its certificates cannot be read. Requests are served all the same; `paceline_payload_events_total` counts by `result`.',
+      '`queue-full`, `bytes-full`: a faster sink, more `--log-workers`, or more room. `refused`: the status that the sink answers. `untrusted`: `--log-ca-file`. `unreachable`, `reset`, `timeout`: the sink itself. `drained`: the drain was too short.',
+    ],
+    [
       'PL_READINESS_PROBE',
       "The model's readiness probe asks for something that cannot be done from another container.",
       'The line says what is asked instead. Give the model an httpGet or tcpSocket probe with a number for a port.',

@@ -15,6 +15,8 @@ export function metricsPage(): string {
     arrivalRate: () => 0,
     busyShare: () => 0,
     eventLoopLagMs: () => 0,
+    payloadEvents: () => 0,
+    payloadBytes: () => 0,
   });
   const labelled = instruments.filter(({ labels }) => labels.length > 0);
   const histograms = instruments.filter((instrument) => instrument instanceof Histogram);

@@ -250,6 +250,26 @@ const rows: readonly (readonly [string, readonly Panel[]])[] = [
     ],
   ],
   [
+    'What is told of requests',
+    [
+      {
+        title: 'Payload log',
+        tells: 'Events a second by what became of them: whatever was not sent is lost.',
+        unit: 'ops',
+        lines: [['{{result}}', 'sum by (result) (rate(paceline_payload_events_total{$s}[$__rate_interval]))']],
+      },
+      {
+        title: 'Payloads that wait',
+        tells: 'Events and bytes that are held for the sink, the fullest companion of each service.',
+        unit: 'short',
+        lines: [
+          [`${each} events`, `max by (${by}) (paceline_payload_waiting_events{$s})`],
+          [`${each} bytes`, `max by (${by}) (paceline_payload_waiting_bytes{$s})`],
+        ],
+      },
+    ],
+  ],
+  [
     'The companions themselves',
     [
       {

@@ -17,6 +17,8 @@ export function companionInstruments(): readonly Instrument[] {
     arrivalRate: none,
     busyShare: none,
     eventLoopLagMs: none,
+    payloadEvents: none,
+    payloadBytes: none,
   }).instruments;
 }
 

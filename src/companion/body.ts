@@ -20,6 +20,13 @@ export class ByteBudget {
   }
 }
 
+/** Whether a request has a body, as far as its head says. */
+export function hasBody(request: IncomingMessage): boolean {
+  const length = request.headers['content-length'];
+  if (length !== undefined) return Number(length) > 0;
+  return request.headers['transfer-encoding'] !== undefined || (request.httpVersionMajor === 2 && !request.complete);
+}
+
 /** How reading a body ended. `too-large`: what was read has been put back, for whoever forwards it. */
 export type BodyEnd = Buffer | 'too-large' | 'no-room' | 'timeout' | 'truncated';
 

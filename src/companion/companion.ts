@@ -13,6 +13,8 @@ import { drain } from './drain.ts';
 import { Intake } from './intake.ts';
 import { Listener } from './listener.ts';
 import { LoopLag } from './loop-lag.ts';
+import { PayloadLog } from './observing/payload-log.ts';
+import { keepOrMakeId } from './observing/request-id.ts';
 import { PassThrough } from './pass-through.ts';
 import { applySettings, type LivePolicy, PolicyInForce } from './policy-in-force.ts';
 import { answerProbe, probeOf } from './probes.ts';
@@ -59,6 +61,7 @@ export class Companion {
   readonly #readiness: ModelReadiness;
   readonly #queueProxy: QueueProxy | undefined;
   readonly #unfit: string | undefined;
+  readonly #payloads: PayloadLog | undefined;
   readonly #lag = new LoopLag();
   readonly #startedAt = performance.now();
   #advisor: Advisor | undefined;
@@ -93,7 +96,13 @@ export class Companion {
       arrivalRate: () => this.#deciding.signals.arrivalRate(),
       busyShare: () => this.#deciding.signals.busyShare(),
       eventLoopLagMs: () => this.#lag.peakMs,
+      payloadEvents: () => this.#payloads?.events ?? 0,
+      payloadBytes: () => this.#payloads?.bytes ?? 0,
     });
+    this.#payloads =
+      options.logUrl === null
+        ? undefined
+        : new PayloadLog(options.logUrl, options, parts.log, (result) => this.metrics.payloadEvents.add(1, result));
     this.#upstream = new Upstream(options.upstream, options.maxInFlight, () =>
       this.metrics.resends.add(1, 'dead-connection'),
     );
@@ -125,7 +134,10 @@ export class Companion {
     this.#queueProxy = options.queueProxy ? new QueueProxy(parts.queueProxyPorts ?? queueProxyPorts) : undefined;
     this.#listener = new Listener({
       request: (request, response) => this.#receive(request, response),
-      upgrade: (request, socket, head) => this.#passThrough.upgrade(request, socket, head),
+      upgrade: (request, socket, head) => {
+        keepOrMakeId(request);
+        this.#passThrough.upgrade(request, socket, head);
+      },
     });
     this.#admin = new AdminServer({
       metrics: (accept) => this.metrics.render(accept),
@@ -167,6 +179,7 @@ export class Companion {
     this.#draining = true;
     this.scheduler.drain();
     const { drainTimeoutMs, drainQuietMs, upstream } = this.#options;
+    const until = performance.now() + drainTimeoutMs;
     const clean = await drain({
       timeoutMs: drainTimeoutMs,
       quietMs: drainQuietMs,
@@ -182,6 +195,7 @@ export class Companion {
       await new Promise((resolve) => setTimeout(resolve, lastWordsMs));
     }
     this.#noteDrained();
+    await this.#payloads?.drain(until);
     await this.#admin.finishWaiting();
     await this.stop();
     return clean;
@@ -195,7 +209,7 @@ export class Companion {
     this.scheduler.stop();
     this.#advisor?.scheduler.stop();
     this.#lag.stop();
-    await Promise.all([this.#upstream.close(), this.#passThrough.close()]);
+    await Promise.all([this.#upstream.close(), this.#passThrough.close(), this.#payloads?.stop()]);
   }
 
   #receive(request: IncomingMessage, response: ServerResponse): void {
@@ -207,6 +221,8 @@ export class Companion {
     this.#lag.noteWork(arrivedAt);
     this.#lastRequestAt = arrivedAt;
     if (this.#draining && request.httpVersionMajor < 2) response.setHeader('connection', 'close');
+    keepOrMakeId(request);
+    this.#payloads?.follow(request, response);
     this.#intake.receive(request, response, arrivedAt);
   }
 

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { BatchProtocol, Measured, MergeInput } from '../protocol/protocol.ts';
 import { type ErrorCode, errorBody, errorSpecs } from './errors.ts';
 import { forHttp2 } from './headers.ts';
+import { withRequestId } from './observing/request-id.ts';
 import type { Queued } from './queued.ts';
 import { lengthOf } from './upstream.ts';
 
@@ -89,7 +90,7 @@ export function writeReply(
 ): void {
   if (response.headersSent || response.destroyed) return;
   try {
-    const known = response.stream === undefined ? [...headers] : forHttp2(headers);
+    const known = withRequestId(response.req, response.stream === undefined ? [...headers] : forHttp2(headers));
     known.push('content-length', String(lengthOf(slices)));
     response.writeHead(status, known as never);
     // Node writes a short text together with the head, in one piece; bytes go as a list of pieces.
@@ -113,7 +114,7 @@ export function writeError(response: ServerResponse, code: ErrorCode, message?: 
   if (retryAfter !== undefined) headers.push('retry-after', String(retryAfter));
   // What is left of a body that nobody wants is not worth a connection.
   if (!response.req.complete && response.stream === undefined) headers.push('connection', 'close');
-  response.writeHead(status, headers as never);
+  response.writeHead(status, withRequestId(response.req, headers) as never);
   response.end(body);
 }
 

@@ -12,6 +12,7 @@ import { writeError } from './exchange.ts';
 import { grpcFailure, isGrpc, refuseGrpc } from './grpc-answer.ts';
 import { http2Fields } from './headers.ts';
 import type { Http2Connection, Http2Upstream } from './http2-upstream.ts';
+import { requestIdOf } from './observing/request-id.ts';
 
 /** The statuses of gRPC, which label what is counted. */
 const statusMax = 16;
@@ -29,6 +30,7 @@ export class Http2Call {
   readonly #response: ServerResponse;
   readonly #caller: ServerHttp2Stream;
   readonly #grpc: boolean;
+  readonly #id: string;
   readonly #done: (result: string) => void;
   #model: ClientHttp2Stream | undefined;
   #connection: Http2Connection | undefined;
@@ -46,6 +48,7 @@ export class Http2Call {
     this.#response = response;
     this.#caller = response.stream as ServerHttp2Stream;
     this.#grpc = isGrpc(request);
+    this.#id = requestIdOf(request);
     this.#done = done;
     this.#caller.on('error', ignore);
     this.#caller.on('close', () => this.#callerClosed());
@@ -135,6 +138,7 @@ export class Http2Call {
     const endStream = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
     const fields = http2Fields(raw);
     keepSensitive(fields, headers);
+    if (this.#id !== '') fields['x-request-id'] ??= this.#id;
     this.#result = `${Math.floor(Number(headers[':status']) / 100)}xx`;
     this.#note(headers);
     try {

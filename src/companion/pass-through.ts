@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { constants, type Http2ServerResponse, type ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
+import { hasBody } from './body.ts';
 import type { ErrorCode } from './errors.ts';
 import { writeError } from './exchange.ts';
 import { codeOfFailure } from './failure-codes.ts';
@@ -9,6 +10,7 @@ import { forHttp2, forwardHeaders, headerIn } from './headers.ts';
 import { type Dispatcher, Pool } from './http-client.ts';
 import { Http2Call } from './http2-call.ts';
 import { Http2Upstream } from './http2-upstream.ts';
+import { withRequestId } from './observing/request-id.ts';
 import { endWithError } from './raw-answer.ts';
 import { openTunnel } from './tunnel.ts';
 import { Upload } from './upload.ts';
@@ -163,12 +165,6 @@ export class PassThrough {
   }
 }
 
-function hasBody(request: IncomingMessage): boolean {
-  const length = request.headers['content-length'];
-  if (length !== undefined) return Number(length) > 0;
-  return request.headers['transfer-encoding'] !== undefined || (request.httpVersionMajor === 2 && !request.complete);
-}
-
 /** Carries one reply to its caller, at the caller's pace. */
 class Relay implements Dispatcher.DispatchHandler {
   readonly #response: ServerResponse;
@@ -207,7 +203,7 @@ class Relay implements Dispatcher.DispatchHandler {
       else this.#renaming = undefined;
     }
     const known = this.#response.stream === undefined ? headers : forHttp2(headers);
-    this.#response.writeHead(status, known as never);
+    this.#response.writeHead(status, withRequestId(this.#response.req, known) as never);
     // A stream that has not begun to flow yet (server-sent events) must still show its headers; most replies come whole.
     setImmediate(() => {
       if (!this.#wrote && !this.#ended && !this.#response.destroyed) this.#response.flushHeaders();

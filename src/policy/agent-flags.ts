@@ -48,6 +48,8 @@ export interface AgentArguments {
   readonly unknown: readonly string[];
 }
 
+const lists = new Set(['metadata-headers', 'metadata-annotations']);
+const loggerFlags = new Set(agentFlags.filter(({ part }) => part === 'logger').map(({ name }) => name));
 const bools = new Set(agentFlags.filter(({ isBool }) => isBool).map(({ name }) => name));
 const known = new Set([...agentFlags.map(({ name }) => name), ...companionOptionSpecs.map(({ flag }) => flag)]);
 
@@ -57,9 +59,10 @@ export function isAgentFlag(argument: string): boolean {
 }
 
 /**
- * Reads a command line as Go's pflag does: `--name value`, `--name=value`, `--bool`. What stands alone is overlooked: KServe
- * itself writes `--logger-tls-skip-verify false`. A flag that is not known is reported and overlooked too, where the
- * agent would end: a newer KServe must not break pods. The companion's own flags are understood beside the agent's.
+ * Reads a command line as Go's pflag does: `--name value`, `--name=value`, `--bool`, but for two things. KServe itself writes
+ * `--logger-tls-skip-verify false`, of which pflag makes `true` and a word that stands alone; here it is what was meant. A flag
+ * that is not known is reported and overlooked, where the agent would end: a newer KServe must not break pods. The
+ * companion's own flags are understood beside the agent's.
  */
 export function parseAgentArguments(given: readonly string[]): AgentArguments {
   const flags: Record<string, string> = {};
@@ -70,9 +73,14 @@ export function parseAgentArguments(given: readonly string[]): AgentArguments {
     if (!argument.startsWith('-')) continue;
     const [, name = '', value] = /^-+([^=]*)(?:=(.*))?$/s.exec(argument) ?? [];
     if (!argument.startsWith('--') || !known.has(name)) unknown.push(argument);
-    else if (value !== undefined) flags[name] = value;
-    else if (bools.has(name)) flags[name] = 'true';
-    else flags[name] = given[++i] ?? '';
+    else if (bools.has(name)) {
+      const next = given[i + 1] ?? '';
+      flags[name] = value ?? (/^(?:true|false)$/.test(next) ? next : 'true');
+    } else {
+      const text = value ?? given[++i] ?? '';
+      // What is given twice is a longer list.
+      flags[name] = lists.has(name) && flags[name] ? `${flags[name]},${text}` : text;
+    }
   }
   return { flags, unknown };
 }
@@ -97,6 +105,17 @@ const leastSloMs = 1000;
 const quiet = '30s';
 /** Kubernetes' default time to end. */
 const graceSeconds = 30;
+/** Where KServe mounts the certificates of a sink. */
+const certificatesFolder = '/etc/tls/logger';
+/** Flags that say how a blob store is written to. */
+const storeFlags = [
+  'log-store-path',
+  'log-store-format',
+  'log-marshaller-url',
+  'log-marshaller-port',
+  'log-batch-size',
+  'log-batch-interval',
+];
 
 /**
  * Translates the agent's flags and variables.
@@ -121,6 +140,9 @@ export function planAgent({ flags, unknown }: AgentArguments, environment: Envir
   const componentPort = number('component-port', 8080);
   const batchSize = batches ? Math.min(number('max-batchsize', 32), batchSizeMax) : undefined;
   const latencyMs = batches ? number('max-latency', 5000) : undefined;
+  if (flags['log-url']) number('workers', 5);
+  const stored = /^(?:s3|gs|abfs)/.exec(flags['log-url'] ?? '')?.[0];
+  const logging = flags['log-url'] && !stored ? loggingFlags(flags, problems) : {};
   if (problems.length > 0) throw new OptionsError(problems);
 
   const promised = flags.slo ?? environment.PACELINE_SLO;
@@ -144,16 +166,51 @@ export function planAgent({ flags, unknown }: AgentArguments, environment: Envir
     otherwise['readiness-probe'] = JSON.stringify({ tcpSocket: { port: componentPort }, periodSeconds: 10 });
   }
   return {
-    flags: Object.fromEntries(
-      companionOptionSpecs.flatMap(({ flag }) => (flag in flags ? [[flag, flags[flag] ?? '']] : [])),
-    ),
+    flags: {
+      ...logging,
+      ...Object.fromEntries(
+        companionOptionSpecs.flatMap(({ flag }) =>
+          flag in flags && !loggerFlags.has(flag) ? [[flag, flags[flag] ?? '']] : [],
+        ),
+      ),
+    },
     otherwise,
     warnings: warningsOf(flags, unknown, environment, batchSize),
-    unfit:
-      flags['enable-puller'] === 'true'
-        ? "models are not pulled here (--enable-puller): give multi-model pods KServe's own agent image, or take the companion's annotations off"
-        : undefined,
+    unfit: unfitFor(flags, stored),
   };
+}
+
+function unfitFor(flags: AgentArguments['flags'], stored: string | undefined): string | undefined {
+  if (flags['enable-puller'] === 'true') {
+    return `models are not pulled here (--enable-puller, into ${flags['model-dir'] || '/mnt/models'}): give multi-model pods KServe's own agent image, or take the companion's annotations off`;
+  }
+  if (stored === undefined) return undefined;
+  return `payloads are not written to a blob store here (--log-url ${stored}:...): that takes a client of that store, its credentials and KServe's marshaller. Give the logger an http(s) URL, such as that of an event broker, or give these pods KServe's own agent image`;
+}
+
+/**
+ * The companion's options of the agent's payload logger. Of an https sink the agent reads certificates from a fixed folder, and
+ * goes on without where there are none.
+ */
+function loggingFlags(flags: AgentArguments['flags'], problems: string[]): Record<string, string> {
+  const mode = flags['log-mode'] || 'all';
+  if (!['all', 'request', 'response'].includes(mode)) {
+    problems.push(`--log-mode: "${mode}" is not one of: all, request, response`);
+  }
+  const certificates = flags['logger-ca-cert-file'] || 'service-ca.crt';
+  const all = {
+    'log-url': flags['log-url'],
+    'log-mode': mode,
+    'log-source': flags['source-uri'],
+    'log-workers': flags.workers && String(Math.min(Number(flags.workers), 256)),
+    'log-endpoint': flags.endpoint,
+    'log-component': flags.component,
+    'log-headers': flags['metadata-headers'],
+    'log-annotations': flags['metadata-annotations'],
+    'log-ca-file': flags['log-url']?.startsWith('https:') ? `${certificatesFolder}/${certificates}` : undefined,
+    'log-tls-skip-verify': flags['logger-tls-skip-verify'],
+  };
+  return Object.fromEntries(Object.entries(all).filter((entry): entry is [string, string] => Boolean(entry[1])));
 }
 
 function withoutSlo(latencyMs: number | undefined, seconds: number): Record<string, string> {
@@ -176,9 +233,10 @@ function warningsOf(
   const warnings: string[] = [];
   for (const each of unknown)
     warnings.push(`${each} is no flag of KServe's agent that is known here; it is overlooked`);
-  if (flags['log-url']) {
+  const unused = storeFlags.filter((name) => flags[name]);
+  if (flags['log-url']?.startsWith('http') && unused.length > 0) {
     warnings.push(
-      "--log-url: this companion does not log payloads yet: requests are served and nothing is sent. Keep KServe's agent in front of it where logs are needed",
+      `${unused.map((name) => `--${name}`).join(', ')}: of use for a blob store only, not for ${logged(flags)}`,
     );
   }
   if (environment.SERVING_READINESS_PROBE === undefined) {
@@ -194,6 +252,10 @@ function warningsOf(
     );
   }
   return warnings;
+}
+
+function logged(flags: AgentArguments['flags']): string {
+  return `the http sink that --log-url names (${flags['log-url']?.replace(/\/\/[^/@]*@/, '//...@')})`;
 }
 
 function isvcOf(flags: AgentArguments['flags'], environment: Environment): string {

@@ -1,4 +1,5 @@
 import { nearest } from './nearest.ts';
+import { type ObservingOptions, observingOptionSpecs } from './observing-options.ts';
 import * as kinds from './option-kinds.ts';
 import type { ReadinessCheck } from './readiness-probe.ts';
 import { UnitError } from './units.ts';
@@ -7,7 +8,7 @@ import { UnitError } from './units.ts';
 export type CompanionMode = 'act' | 'advise' | 'off';
 
 /** What a companion is told. Times in ms, sizes in bytes. */
-export interface CompanionOptions {
+export interface CompanionOptions extends ObservingOptions {
   readonly port: number;
   readonly host: string;
   readonly adminPort: number;
@@ -273,6 +274,7 @@ export const companionOptionSpecs: readonly OptionSpec[] = [
     description: 'least severe log lines that are written',
     fallback: 'info',
   },
+  ...observingOptionSpecs,
 ];
 
 const prefix = 'PACELINE_';
@@ -332,6 +334,7 @@ export function resolveCompanionOptions(flags: Environment, environment: Environ
     readinessProbe: null,
     ...values,
     lateTimeoutMs: values.lateTimeoutMs ?? 5 * (values.sloMs as number),
+    logSource: values.logSource || `http://localhost:${values.port}/`,
   } as CompanionOptions;
 }
 
@@ -362,13 +365,19 @@ function checkTogether(values: Record<string, unknown>): string[] {
   return problems;
 }
 
-/** The options as they are shown to people, on /config and by `--dry-run`, in the words of users. None of them is a secret. */
+/** The options as they are shown to people, on /config and by `--dry-run`, in the words of users, without secrets. */
 export function shownOptions(options: CompanionOptions): object {
-  const { upstream, sloQuantile, patience, ...rest } = options;
+  const { upstream, sloQuantile, patience, logUrl, ...rest } = options;
   return {
     ...rest,
     upstream: upstream.origin,
+    logUrl: logUrl && withoutSecrets(logUrl),
     sloPercentile: Number((sloQuantile * 100).toPrecision(12)),
     patience: patience < 0 ? 'auto' : patience,
   };
+}
+
+/** An address without the name, password and query that may be in it. */
+function withoutSecrets({ origin, pathname, username, search }: URL): string {
+  return `${username ? origin.replace('://', '://...@') : origin}${pathname}${search ? '?...' : ''}`;
 }

@@ -66,6 +66,35 @@ export const upstream: OptionKind = {
   },
 };
 
+/** Where events or spans are sent, over HTTP; null where the text is empty. */
+export const sink: OptionKind = {
+  placeholder: 'url',
+  accepts: 'http(s)://HOST[:PORT][/PATH]',
+  parse: (text) => {
+    if (text === '') return null;
+    const url = URL.canParse(text) ? new URL(text) : undefined;
+    if (url?.protocol === 'http:' || url?.protocol === 'https:') return url;
+    throw new UnitError(`"${text}" is not an address that is spoken to over HTTP, such as http://sink.default/events`);
+  },
+};
+
+/** `key=value` pairs as KServe's agent has them. A piece without `=` belongs to the value before it. */
+export const keysAndValues: OptionKind = {
+  placeholder: 'pairs',
+  accepts: 'key=value, comma-separated',
+  parse: (text) => {
+    const pairs: [string, string][] = [];
+    for (const piece of text === '' ? [] : text.split(',')) {
+      const at = piece.indexOf('=');
+      const last = pairs.at(-1);
+      if (at > 0) pairs.push([piece.slice(0, at), piece.slice(at + 1)]);
+      else if (at < 0 && last) last[1] += `,${piece}`;
+      else throw new UnitError(`"${piece}" is not a pair such as team=vision`);
+    }
+    return Object.fromEntries(pairs);
+  },
+};
+
 /** Names of HTTP headers, in lower case. */
 export const headerNames: OptionKind = {
   placeholder: 'names',

@@ -13,6 +13,8 @@ export interface CompanionGauges {
   arrivalRate(): number;
   busyShare(): number;
   eventLoopLagMs(): number;
+  payloadEvents(): number;
+  payloadBytes(): number;
 }
 
 const seconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1, 2.5, 5, 10];
@@ -104,6 +106,26 @@ export class CompanionMetrics {
     'Policy documents by what became of them: `accepted`, or why they were refused.',
     [{ name: 'result', values: '`accepted`, or the code of the refusal (errors.md)' }],
   );
+  readonly payloadEvents = new Counter(
+    'paceline_payload_events_total',
+    'Payloads that were to be logged, by what became of them: sent, or dropped and why. Requests never wait for it.',
+    [
+      {
+        name: 'result',
+        values: [
+          'sent',
+          'queue-full',
+          'bytes-full',
+          'refused',
+          'unreachable',
+          'timeout',
+          'reset',
+          'untrusted',
+          'drained',
+        ],
+      },
+    ],
+  );
   readonly traps = new Counter(
     'paceline_kernel_traps_total',
     'Times a kernel (deciding, or reading bodies) failed and was rebuilt.',
@@ -148,6 +170,7 @@ export class CompanionMetrics {
       this.advisedItems,
       this.advisedRefusals,
       this.policyDocuments,
+      this.payloadEvents,
       this.traps,
       this.requestSeconds,
       this.queueSeconds,
@@ -171,6 +194,8 @@ export class CompanionMetrics {
         'Peak lateness of the event loop, fading over some seconds.',
         () => gauges.eventLoopLagMs() / 1000,
       ),
+      new Gauge('paceline_payload_waiting_events', 'Payloads that wait for the sink.', gauges.payloadEvents),
+      new Gauge('paceline_payload_waiting_bytes', 'Bytes that are held for the sink.', gauges.payloadBytes),
       new Gauge('process_cpu_seconds_total', 'CPU time of the companion.', cpuSeconds, 'counter'),
       new Gauge(
         'process_start_time_seconds',

@@ -4,6 +4,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import * as assert from 'uvu/assert';
+import { SinkDouble } from '../support/event-sink.ts';
 import { suite } from '../support/suite.ts';
 
 const bundle = fileURLToPath(new URL('../../dist/paceline.mjs', import.meta.url));
@@ -107,13 +108,17 @@ suite('paceline agent', (test) => {
 
   test('serves, probes and drains as the agent does, and writes nothing', () =>
     withModel(async (modelPort, calls) => {
+      const sink = new SinkDouble();
+      const logTo = ['--log-url', `http://127.0.0.1:${await sink.start()}/`];
       const probe = JSON.stringify({ tcpSocket: { port: modelPort, host: '127.0.0.1' }, periodSeconds: 10 });
       const variables = { SERVING_READINESS_PROBE: probe, PACELINE_DRAIN_QUIET: '200ms' };
-      const { child, lines, port } = await start([...kserveArguments, String(modelPort)], variables);
+      const { child, lines, port } = await start([...kserveArguments, String(modelPort), ...logTo], variables);
       try {
-        const warned = lines.filter(({ code }) => code === 'PL_AGENT').map(({ msg }) => String(msg));
-        assert.is(warned.length, 1);
-        assert.match(warned[0] ?? '', /--log-url.*nothing is sent/);
+        assert.equal(
+          lines.filter(({ code }) => code !== undefined),
+          [],
+          'nothing to warn of',
+        );
         const ready = await fetch(`http://127.0.0.1:${port}/`, {
           headers: { 'user-agent': 'kube-probe/1.33', 'k-network-probe': 'queue' },
         });
@@ -131,8 +136,11 @@ suite('paceline agent', (test) => {
         child.kill('SIGTERM');
         await predict(1);
         assert.equal(await exited, [0, null]);
+        const events = sink.events.filter(({ headers }) => headers['ce-inferenceservicename'] === 'iris');
+        assert.is(events.length, 202, 'each request and each reply was logged before it ended');
       } finally {
         child.kill('SIGKILL');
+        await sink.stop();
       }
     }));
 

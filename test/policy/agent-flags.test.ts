@@ -39,14 +39,62 @@ suite("flags of KServe's agent", (test) => {
     const { flags, unknown } = parseAgentArguments([
       ...['false', '--new-flag', 'x', '-v', '--logger-tls-skip-verify', 'false', '--port=9999', '--', '--log-url', 'y'],
     ]);
-    assert.equal(flags, { 'logger-tls-skip-verify': 'true', port: '9999' });
+    assert.equal(
+      flags,
+      { 'logger-tls-skip-verify': 'false', port: '9999' },
+      'as KServe means it, not as pflag reads it',
+    );
     assert.equal(unknown, ['--new-flag', '-v']);
     assert.match(warningsOf('--new-flag x')[0] ?? '', /--new-flag is no flag/);
   });
 
+  test('what KServe writes for a logger says where payloads go, and how', () => {
+    const options = optionsOf(
+      [
+        '--log-url http://broker.default/events --source-uri pod-1 --log-mode response --inference-service iris',
+        '--namespace models --endpoint default --component predictor --metadata-headers X-User,X-Tenant',
+        '--metadata-headers X-More --metadata-annotations team=vision,note=a,b --workers 900',
+        '--logger-tls-skip-verify false',
+      ].join(' '),
+    );
+    assert.is(options.logUrl?.href, 'http://broker.default/events');
+    assert.is(options.logMode, 'response');
+    assert.is(options.logSource, 'pod-1');
+    assert.is(options.isvc, 'models/iris');
+    assert.is(options.logEndpoint, 'default');
+    assert.is(options.logComponent, 'predictor');
+    assert.equal(options.logHeaders, ['x-user', 'x-tenant', 'x-more']);
+    assert.equal(options.logAnnotations, { team: 'vision', note: 'a,b' });
+    assert.is(options.logWorkers, 256);
+    assert.is(options.logTlsSkipVerify, false);
+    assert.is(options.logCaFile, '');
+    assert.is(optionsOf('--component-port 8080').logUrl, null);
+    assert.is(optionsOf('--log-url http://sink --port 9000').logSource, 'http://localhost:9000/');
+    const tls = optionsOf('--log-url https://sink --logger-tls-skip-verify');
+    assert.is(tls.logTlsSkipVerify, true);
+    assert.is(tls.logCaFile, '/etc/tls/logger/service-ca.crt');
+    assert.is(optionsOf('--log-url https://sink --logger-ca-cert-file own.crt').logCaFile, '/etc/tls/logger/own.crt');
+  });
+
+  test('a logger that cannot be had is refused, or keeps the pod from being ready and says what to do', () => {
+    for (const [line, wrong] of [
+      ['--log-mode some --log-url http://sink', /--log-mode: "some"/],
+      ['--workers 0 --log-url http://sink', /--workers: "0"/],
+      ['--log-url sink.default', /"sink.default" is not an address/],
+      ['--log-url http://sink --metadata-annotations team', /"team" is not a pair/],
+    ] as const) {
+      assert.throws(() => optionsOf(line), wrong, line);
+    }
+    for (const url of ['s3://bucket/logs', 'gs://bucket', 'abfs://box@account']) {
+      const { unfit } = planAgent(parseAgentArguments(['--log-url', url, '--log-store-format', 'parquet']), probe);
+      assert.match(unfit ?? '', /not written to a blob store here .*http\(s\) URL.*KServe's own agent image/);
+      assert.is(optionsOf(`--log-url ${url} --log-store-format parquet`).logUrl, null);
+    }
+  });
+
   test('every flag is taken, and none changes what it is not about', () => {
     for (const { name, isBool, part } of agentFlags) {
-      const line = isBool ? `--${name}` : `--${name} 7`;
+      const line = isBool ? `--${name}` : `--${name} ${name === 'log-url' ? 'http://sink' : '7'}`;
       assert.not.throws(() => optionsOf(line), name);
       if (part === 'logger' || part === 'none') assert.is(optionsOf(line).mode, 'off', name);
       assert.equal(parseAgentArguments(line.split(' ')).unknown, [], name);
@@ -118,7 +166,11 @@ suite("flags of KServe's agent", (test) => {
 
   test('what is not done, or will hurt, is said', () => {
     assert.equal(warningsOf('--enable-batcher'), []);
-    assert.match(warningsOf('--log-url http://sink')[0] ?? '', /--log-url.*nothing is sent/);
+    assert.equal(warningsOf('--log-url http://sink'), []);
+    assert.match(
+      warningsOf('--log-url http://me:secret@sink --log-store-path logs --log-batch-size 5')[0] ?? '',
+      /^--log-store-path, --log-batch-size: of use for a blob store only, not for .*\(http:\/\/\.\.\.@sink\)$/,
+    );
     assert.match(
       warningsOf('--enable-batcher', { ...probe, CONTAINER_CONCURRENCY: '1' })[0] ?? '',
       /batches of 32 never fill/,

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import * as assert from 'uvu/assert';
+import type { EventResult } from '../../src/companion/observing/event-queue.ts';
 import type { UpstreamFailure } from '../../src/companion/upstream.ts';
 import type { SplitFailure } from '../../src/protocol/protocol.ts';
 import { CompanionMetrics } from '../../src/telemetry/companion-metrics.ts';
@@ -22,6 +23,8 @@ function create(): CompanionMetrics {
     arrivalRate: () => 6.5,
     busyShare: () => 0.25,
     eventLoopLagMs: () => 12,
+    payloadEvents: () => 2,
+    payloadBytes: () => 100,
   });
 }
 
@@ -156,6 +159,18 @@ suite('companion metrics', (test) => {
       invalid: true,
     };
     assert.equal(valuesOf(metrics.upstreamCalls), [...Object.keys(failures), '2xx', '3xx', '4xx', '5xx'].sort());
+    const events: Record<EventResult, true> = {
+      sent: true,
+      'queue-full': true,
+      'bytes-full': true,
+      refused: true,
+      unreachable: true,
+      timeout: true,
+      reset: true,
+      untrusted: true,
+      drained: true,
+    };
+    assert.equal(valuesOf(metrics.payloadEvents), Object.keys(events).sort());
     const wrong: Record<SplitFailure['failed'], true> = {
       'not-json': true,
       count: true,
@@ -164,7 +179,8 @@ suite('companion metrics', (test) => {
     };
     assert.equal(valuesOf(metrics.unsplittable), Object.keys(wrong).sort());
     const folder = fileURLToPath(new URL('../../src/companion/', import.meta.url));
-    const source = readdirSync(folder)
+    const source = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+      .filter((file) => file.endsWith('.ts'))
       .map((file) => readFileSync(folder + file, 'utf8'))
       .join('\n');
     const used = (pattern: RegExp) => [...new Set([...source.matchAll(pattern)].flatMap((match) => match.slice(1)))];

@@ -1,0 +1,112 @@
+import type { OptionSpec } from './companion-options.ts';
+import * as kinds from './option-kinds.ts';
+
+/** What a companion tells about the requests that it serves, and to whom. Times in ms, sizes in bytes. */
+export interface ObservingOptions {
+  /** Where payloads go as CloudEvents; null: nowhere. */
+  readonly logUrl: URL | null;
+  readonly logMode: 'all' | 'request' | 'response';
+  /** Source of the events; empty: the address that the companion listens at. */
+  readonly logSource: string;
+  readonly logEndpoint: string;
+  readonly logComponent: string;
+  /** Names of request headers that go with the events, in lower case. */
+  readonly logHeaders: readonly string[];
+  readonly logAnnotations: Readonly<Record<string, string>>;
+  /** Certificates that the sink's is checked by; empty: those of the system. */
+  readonly logCaFile: string;
+  readonly logTlsSkipVerify: boolean;
+  /** Events that are on their way at once. */
+  readonly logWorkers: number;
+  /** Events that may wait, and bytes of payloads that may be held for them. */
+  readonly logQueue: number;
+  readonly logQueueBytes: number;
+}
+
+/** The options of this part, in the order of the help. */
+export const observingOptionSpecs: readonly OptionSpec[] = [
+  {
+    key: 'logUrl',
+    flag: 'log-url',
+    kind: kinds.sink,
+    description: 'log payloads: send each request and reply as a CloudEvent to this address',
+    fallback: '',
+  },
+  {
+    key: 'logMode',
+    flag: 'log-mode',
+    kind: kinds.oneOf('mode', 'all', 'request', 'response'),
+    description: 'which payloads are logged',
+    fallback: 'all',
+  },
+  {
+    key: 'logSource',
+    flag: 'log-source',
+    kind: kinds.text('uri', 'a URI or name'),
+    description: 'source of these events, such as the name of the pod',
+    fallback: { follows: 'http://localhost:PORT/' },
+  },
+  {
+    key: 'logEndpoint',
+    flag: 'log-endpoint',
+    kind: kinds.text('name', 'a name'),
+    description: 'endpoint that these events name, such as default',
+    fallback: '',
+  },
+  {
+    key: 'logComponent',
+    flag: 'log-component',
+    kind: kinds.text('name', 'a name'),
+    description: 'component that these events name, such as predictor',
+    fallback: '',
+  },
+  {
+    key: 'logHeaders',
+    flag: 'log-headers',
+    kind: kinds.headerNames,
+    description: 'request headers that go with these events as metadata',
+    fallback: '',
+  },
+  {
+    key: 'logAnnotations',
+    flag: 'log-annotations',
+    kind: kinds.keysAndValues,
+    description: 'annotations that go with these events',
+    fallback: '',
+  },
+  {
+    key: 'logCaFile',
+    flag: 'log-ca-file',
+    kind: kinds.text('file', 'a PEM file'),
+    description: 'certificates that an https sink is checked by; none: those that Node trusts',
+    fallback: '',
+  },
+  {
+    key: 'logTlsSkipVerify',
+    flag: 'log-tls-skip-verify',
+    kind: kinds.yesOrNo,
+    description: 'accept any certificate of the sink',
+    fallback: 'false',
+  },
+  {
+    key: 'logWorkers',
+    flag: 'log-workers',
+    kind: kinds.whole('events', 1, 256),
+    description: 'events that are on their way to the sink at once',
+    fallback: '5',
+  },
+  {
+    key: 'logQueue',
+    flag: 'log-queue',
+    kind: kinds.whole('events', 1, 100_000),
+    description: 'events that may wait for the sink; more are dropped and counted, requests go on',
+    fallback: '1000',
+  },
+  {
+    key: 'logQueueBytes',
+    flag: 'log-queue-bytes',
+    kind: kinds.size(65_536),
+    description: 'bytes of payloads that may be held for the sink; more are dropped and counted',
+    fallback: '32MB',
+  },
+];
