@@ -4,7 +4,9 @@ import { isConflict, isNotFound } from '../kube/kube-error.ts';
 import { LeaseElection } from '../kube/lease-election.ts';
 import { listAll } from '../kube/list-all.ts';
 import { kinds, type ObjectName } from '../kube/objects.ts';
+import { podAutoscalerClass } from '../policy/service-view.ts';
 import type { Log } from '../telemetry/log.ts';
+import { classKey, handedOverKey, knativeClass } from './actuators/autoscaler-class.ts';
 import { replicasBefore } from './actuators/held-replicas.ts';
 import { holdingOf, originalKey } from './actuators/originals.ts';
 import { batcherAnnotation } from './admission/inference-service.ts';
@@ -59,11 +61,19 @@ export async function uninstall(parts: UninstallParts): Promise<GivenBack> {
       failed.push(`${what}: ${error instanceof Error ? error.message : String(error)}`);
     }
   };
-  for await (const { metadata } of listAll(api, kinds.revision)) {
+  for await (const { metadata } of listAll(api, kinds.podAutoscaler)) {
+    if (metadata.annotations?.[classKey] !== podAutoscalerClass) continue;
+    // Its name is its Revision's. Nobody would answer for it any more.
     const what = `revision ${metadata.namespace}/${metadata.name}`;
-    if (metadata.annotations?.[originalKey(kinds.revision)] !== undefined) {
+    await restore(`${what} (class)`, () => handOver(api, metadata));
+  }
+  for await (const { metadata } of listAll(api, kinds.revision)) {
+    const { annotations = {} } = metadata;
+    const what = `revision ${metadata.namespace}/${metadata.name}`;
+    if (annotations[originalKey(kinds.revision)] !== undefined) {
       await restore(what, () => restoreRevision(api, metadata));
     }
+    if (annotations[handedOverKey] !== undefined) await restore(`${what} (class)`, () => handOver(api, metadata));
   }
   for await (const { metadata } of listAll(api, kinds.deployment, { labelSelector: predictorLabel })) {
     if (replicasBefore(metadata) !== undefined) {
@@ -77,6 +87,13 @@ export async function uninstall(parts: UninstallParts): Promise<GivenBack> {
   }
   for await (const { metadata } of listAll(api, kinds.inferenceService)) {
     const annotations = metadata.annotations ?? {};
+    if (annotations[classKey] === podAutoscalerClass) {
+      const service = `${metadata.namespace}/${metadata.name}`;
+      log.warn(
+        { service, class: podAutoscalerClass },
+        'its next revision waits for this class: take the annotation out',
+      );
+    }
     if (
       annotations[batcherAnnotation] !== undefined ||
       annotations[originalKey(kinds.inferenceService)] !== undefined
@@ -122,6 +139,13 @@ async function restoreRevision(api: KubeApi, name: ObjectName): Promise<boolean>
   }
   const { resourceVersion } = metadata;
   await api.mergePatch(kinds.revision, name, { metadata: { resourceVersion, annotations } });
+  return true;
+}
+
+/** Knative's own autoscaler goes on from the replicas that it finds. */
+async function handOver(api: KubeApi, name: ObjectName): Promise<boolean> {
+  const annotations = { [classKey]: knativeClass, [handedOverKey]: null };
+  await api.mergePatch(kinds.revision, name, { metadata: { annotations } });
   return true;
 }
 

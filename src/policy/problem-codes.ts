@@ -111,6 +111,11 @@ export const problemSpecs = {
     meaning: 'A revision whose scale is handed to the controller by its class cannot scale to zero.',
     help: 'Set a minimum of at least 1, or leave the class out.',
   },
+  PL_CLASS_ALONE: {
+    severity: 'warning',
+    meaning: 'A service names our autoscaler class, and nothing is promised that it could be scaled for.',
+    help: 'Add `paceline.dev/slo`, or leave the class out: until then the controller hands its revisions to Knative.',
+  },
   PL_AUTOSCALER: {
     severity: 'warning',
     meaning: 'What scales this service is not for us to set: the number of replicas is advice only.',

@@ -1,4 +1,4 @@
-import { annotationField, checkTogether, readAnnotations } from './annotations.ts';
+import { annotationField, annotationPrefix, checkTogether, readAnnotations } from './annotations.ts';
 import {
   chooseInferencePolicy,
   type InferencePolicy,
@@ -12,7 +12,7 @@ import { reviewCost } from './review-cost.ts';
 import { type Observations, reviewObserved } from './review-observed.ts';
 import { reviewServing } from './review-serving.ts';
 import type { ServicePolicy } from './service-policy.ts';
-import type { ServiceView } from './service-view.ts';
+import { podAutoscalerClass, type ServiceView } from './service-view.ts';
 
 /** All that is known when one service is judged. What is absent is unknown, and is not complained of as missing. */
 export interface ServiceReview {
@@ -47,6 +47,7 @@ export function reviewService(review: ServiceReview): Problem[] {
   const { service } = review;
   const { policy, problems } = effectivePolicy(service, review.policies);
   for (const field of service.misplaced) problems.push(misplaced(service, field));
+  problems.push(...classAlone(service));
   if (policy === undefined || policy.mode === 'off') return problems;
   const places = placesOf(service, review.policies);
   const mode = service.deploymentMode === 'modelmesh' ? undefined : (service.deploymentMode ?? review.deploymentMode);
@@ -124,6 +125,15 @@ function notOptedIn({ name }: ServiceView, policy: InferencePolicy): Problem {
     ),
     object: objectOf(policy),
   };
+}
+
+function* classAlone({ podAutoscalerClass: named, annotations }: ServiceView): Iterable<Problem> {
+  if (named?.value !== podAutoscalerClass || annotations[`${annotationPrefix}slo`] !== undefined) return;
+  yield warning(
+    'PL_CLASS_ALONE',
+    named.field,
+    `class ${podAutoscalerClass} scales for an objective and there is none: add paceline.dev/slo, or leave the class out`,
+  );
 }
 
 function misplaced({ kind }: ServiceView, field: string): Problem {

@@ -32,6 +32,7 @@ suite('what a Deployment remembers of its replicas', (test) => {
     api: server.api,
     log: new QuietLog(),
     nowMs: Date.now(),
+    monotonicMs: performance.now(),
     leads: () => true,
     transitions: 0,
   });

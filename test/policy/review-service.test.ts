@@ -89,6 +89,13 @@ suite('review: what cannot work', (test) => {
     assert.equal(said(knativeService({ ...slo, ...ours, 'autoscaling.knative.dev/minScale': '1' })), [], 'the alias');
   });
 
+  test('our class without an objective', () => {
+    const ours = { 'autoscaling.knative.dev/class': podAutoscalerClass };
+    const field = 'metadata.annotations[autoscaling.knative.dev/class]';
+    assert.equal(said(inferenceService({ ...knative, ...ours })), [`warning PL_CLASS_ALONE ${field}`]);
+    assert.equal(said(inferenceService({ ...slo, 'paceline.dev/mode': 'off', ...knative, ...ours })), []);
+  });
+
   test('a budget that does not pay what always runs', () => {
     const priced = { ...slo, 'paceline.dev/replica-cost': '0.40/h', 'paceline.dev/budget': '0.79/h' };
     assert.equal(said(inferenceService(priced, { minReplicas: 2 })), [`error PL_BUDGET ${onBudget}`]);

@@ -1,4 +1,5 @@
 import { Registry } from 'prom-client';
+import { classKey, knativeClass } from '../../src/controller/actuators/autoscaler-class.ts';
 import type { PartContext } from '../../src/controller/part.ts';
 import { PolicyKeys } from '../../src/controller/policy-keys.ts';
 import { ReconcilePart } from '../../src/controller/reconcile/part.ts';
@@ -28,6 +29,16 @@ export const original: Readonly<Record<string, string>> = {
   'autoscaling.knative.dev/min-scale': '1',
 };
 
+const deploymentOf = (revision: string) => `${revision}-deployment`;
+
+function isReady({ status }: KubeObject): boolean {
+  return (
+    (status as SeenStatus | undefined)?.conditions?.some(
+      ({ type, status: is }) => type === 'Ready' && is === 'True',
+    ) === true
+  );
+}
+
 export interface SeenStatus {
   readonly conditions?: readonly { type: string; status: string; reason: string; message: string }[];
   readonly plan?: { readonly reason: string; readonly replicas: number };
@@ -53,6 +64,8 @@ export class ControllerRig {
   readonly told = new Map<string, string[]>();
   /** Whether Knative carries annotations over to PodAutoscalers (since 1.21). */
   carries = true;
+  /** Revisions whose pods never become Ready. */
+  readonly broken = new Set<string>();
   #pods = 0;
   #nextIp = 1;
   #cancelCluster = () => {};
@@ -62,29 +75,53 @@ export class ControllerRig {
   }
 
   /** Makes the service with its first revision. */
-  async start(annotations: Record<string, string> = { 'paceline.dev/slo': '500ms' }): Promise<void> {
+  async start(
+    annotations: Record<string, string> = { 'paceline.dev/slo': '500ms' },
+    autoscalerClass = knativeClass,
+  ): Promise<void> {
+    const named = autoscalerClass === knativeClass ? {} : { [classKey]: autoscalerClass };
     this.api.seed(kinds.inferenceService, {
-      metadata: { namespace, name: 'digits', uid: 'isvc-uid', annotations },
+      metadata: { namespace, name: 'digits', uid: 'isvc-uid', annotations: { ...named, ...annotations } },
       spec: { predictor: { minReplicas: 1, maxReplicas: 10 } },
       status: { deploymentMode: 'Knative' },
     });
-    this.addRevision('digits-predictor-00001', 100);
+    this.addRevision('digits-predictor-00001', 100, autoscalerClass);
     this.#turn();
     await this.clock.advance(5_000);
   }
 
   /** Adds a revision; with a share of traffic it is the only one that has some. */
-  addRevision(name: string, percent: number): void {
+  addRevision(name: string, percent: number, autoscalerClass = knativeClass): void {
     const labels = {
       'serving.kserve.io/inferenceservice': 'digits',
       component: 'predictor',
       'serving.knative.dev/revision': name,
       'serving.knative.dev/routingState': 'active',
     };
-    const metadata = { namespace, name, labels, annotations: { ...original } };
-    this.api.seed(kinds.revision, { metadata, status: { conditions: [{ type: 'Ready', status: 'True' }] } });
-    this.api.seed(kinds.podAutoscaler, { metadata, status: { desiredScale: 1, actualScale: 1 } });
-    if (percent === 0) return;
+    const annotations = { ...original, [classKey]: autoscalerClass };
+    const metadata = { namespace, name, labels, annotations };
+    const uid = `${name}-uid`;
+    const ours = autoscalerClass !== knativeClass;
+    const conditions = ours ? [] : [{ type: 'Ready', status: 'True' }];
+    this.api.seed(kinds.revision, { metadata: { ...metadata, uid }, status: { conditions } });
+    const owner = { apiVersion: 'serving.knative.dev/v1', kind: 'Revision', name, uid, controller: true };
+    this.api.seed(kinds.podAutoscaler, {
+      metadata: { ...metadata, uid: `${name}-pa`, ownerReferences: [owner] },
+      spec: {
+        scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: deploymentOf(name) },
+        protocolType: 'http1',
+      },
+      ...(ours ? {} : { status: { desiredScale: 1, actualScale: 1 } }),
+    });
+    this.api.seed(kinds.deployment, {
+      metadata: { namespace, name: deploymentOf(name), labels },
+      spec: { replicas: 1 },
+    });
+    if (percent > 0) this.route(name, percent);
+  }
+
+  /** The traffic of the service, as its status has it. */
+  route(name: string, percent: number): void {
     const predictor = {
       latestCreatedRevision: name,
       latestReadyRevision: name,
@@ -156,7 +193,10 @@ export class ControllerRig {
     this.#cancelCluster();
   }
 
-  /** Knative: annotations to PodAutoscalers, replicas to pods. A pod takes three seconds to become Ready. */
+  /**
+   * Knative: annotations to PodAutoscalers, replicas to pods, and what a class that is not its own says to Revisions. A pod
+   * takes three seconds to become Ready.
+   */
   #turn(): void {
     this.#cancelCluster = this.clock.after(500, () => {
       for (const revision of this.api.all(kinds.revision)) this.#scale(revision);
@@ -170,12 +210,40 @@ export class ControllerRig {
     if (this.carries)
       this.api.edit(kinds.podAutoscaler, { namespace, name }, { metadata: { annotations: Object.fromEntries(kept) } });
     const autoscaler = this.api.peek(kinds.podAutoscaler, { namespace, name })?.metadata.annotations ?? {};
-    const wanted = Math.max(Number(autoscaler['autoscaling.knative.dev/min-scale'] ?? 0), 1);
+    const deployment = { namespace, name: deploymentOf(name) };
+    if (autoscaler[classKey] === knativeClass) {
+      const replicas = Math.max(Number(autoscaler['autoscaling.knative.dev/min-scale'] ?? 0), 1);
+      this.api.edit(kinds.deployment, deployment, { spec: { replicas } });
+    }
+    const wanted = this.replicas(name);
     const pods = this.api
       .all(kinds.pod)
       .filter(({ metadata }) => metadata.labels?.['serving.knative.dev/revision'] === name);
     for (let i = pods.length; i < wanted; i++) this.#addPod(revision);
     for (const pod of pods.slice(wanted)) this.api.remove(kinds.pod, pod.metadata);
+    if (autoscaler[classKey] !== knativeClass) this.#follow(name, pods.some(isReady));
+  }
+
+  /** Knative's reconcilers of ServerlessServices and Revisions. */
+  #follow(name: string, ready: boolean): void {
+    const at = { namespace, name };
+    const service = this.api.peek(kinds.serverlessService, at);
+    if (service) {
+      const conditions = [{ type: 'Ready', status: ready ? 'True' : 'Unknown' }];
+      const names = { serviceName: name, privateServiceName: `${name}-private` };
+      const observedGeneration = service.metadata.generation;
+      this.api.edit(kinds.serverlessService, at, { status: { ...names, observedGeneration, conditions } });
+    }
+    const said = (this.api.peek(kinds.podAutoscaler, at)?.status ?? {}) as SeenStatus & { serviceName?: string };
+    const initialized = said.conditions?.find(({ type }) => type === 'ScaleTargetInitialized')?.status === 'True';
+    const status = initialized && said.serviceName ? 'True' : 'Unknown';
+    this.api.edit(kinds.revision, at, { status: { conditions: [{ type: 'Ready', status }] } });
+  }
+
+  /** What the Deployment of a revision asks for. */
+  replicas(name = 'digits-predictor-00001'): number {
+    const deployment = this.api.peek(kinds.deployment, { namespace, name: deploymentOf(name) });
+    return (deployment?.spec as { replicas: number } | undefined)?.replicas ?? 0;
   }
 
   #addPod({ metadata }: KubeObject): void {
@@ -190,7 +258,7 @@ export class ControllerRig {
       status: { podIP: ip, phase: 'Pending' },
     });
     this.clock.after(3_000, () => {
-      if (!this.api.peek(kinds.pod, { namespace, name })) return;
+      if (this.broken.has(metadata.name) || !this.api.peek(kinds.pod, { namespace, name })) return;
       const lastTransitionTime = new Date(created + 3_000).toISOString();
       const status = { phase: 'Running', conditions: [{ type: 'Ready', status: 'True', lastTransitionTime }] };
       this.api.edit(kinds.pod, { namespace, name }, { status });

@@ -13,7 +13,7 @@ export class WriteRecorder {
   leads = true;
 
   get context(): ActuationContext {
-    return { api: this.#api(), log: silent, nowMs: 1000, leads: () => this.leads, transitions: 1 };
+    return { api: this.#api(), log: silent, nowMs: 1000, monotonicMs: 1000, leads: () => this.leads, transitions: 1 };
   }
 
   #api(): KubeApi {

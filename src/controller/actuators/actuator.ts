@@ -7,6 +7,8 @@ export interface ActuationContext {
   readonly log: Log;
   /** ms since 1970. */
   readonly nowMs: number;
+  /** ms of this process, by a clock that never jumps. */
+  readonly monotonicMs: number;
   /** Whether this process still leads. Asked before every write: a leader that lost its lease writes nothing more. */
   readonly leads: () => boolean;
   /** How often the lease changed hands: part of every policy document's sequence. */

@@ -2,7 +2,9 @@ import { kinds } from '../../kube/objects.ts';
 import type { ServicePlan } from '../../planner/service-plan.ts';
 import type { ServicePolicy } from '../../policy/service-policy.ts';
 import type { Actuation, ActuationContext } from '../actuators/actuator.ts';
+import { classOf, isForOwnClass, knativeClass } from '../actuators/autoscaler-class.ts';
 import type { Batch, BatchOrder } from '../actuators/batch.ts';
+import type { OwnClass } from '../actuators/class.ts';
 import type { DeploymentTarget, ScaleDeployment } from '../actuators/deployment.ts';
 import type { Steer } from '../actuators/steer.ts';
 import { finding } from './choice.ts';
@@ -31,6 +33,7 @@ export interface Enforced extends Actuation {
 
 export interface Actuators {
   readonly steer: Steer;
+  readonly ownClass: OwnClass;
   readonly deployment: ScaleDeployment;
   readonly batch: Batch;
   readonly rollout: RolloutStep;
@@ -52,8 +55,10 @@ export class Enforcement {
     if (policy.mode === 'act') {
       memory.mayHold = true;
       memory.advisingSinceMs = undefined;
-      if (plan) results.push(await this.#scale(what, plan, rollout, context));
+      results.push(await this.#scale(what, plan, rollout, context));
     } else {
+      // Also what was made since: nobody else would answer for it.
+      await this.#actuators.ownClass.giveBack(observed, context);
       if (policy.mode === 'advise') {
         memory.advisingSinceMs ??= context.nowMs;
         if (plan) memory.savings.note(plan);
@@ -69,6 +74,17 @@ export class Enforcement {
       notes: rollout.changes ?? [],
       pollMs: rollout.pollMs,
     };
+  }
+
+  /** What must go on while nothing can be decided. */
+  async keep(observed: ObservedService, context: ActuationContext): Promise<void> {
+    await this.#actuators.ownClass.keep(observed, context);
+  }
+
+  /** Restores whatever is held of a service that wants us no more. */
+  async leave(observed: ObservedService, stored: StoredPolicy | undefined, context: ActuationContext): Promise<void> {
+    await this.#actuators.ownClass.leave(observed, context);
+    await this.giveBack(observed, stored, context);
   }
 
   /** Restores whatever is held of a service. */
@@ -94,13 +110,21 @@ export class Enforcement {
 
   async #scale(
     { observed, stored }: Enforceable,
-    plan: ServicePlan,
+    plan: ServicePlan | undefined,
     { floors }: RolloutOutcome,
     context: ActuationContext,
   ): Promise<Actuation> {
-    const { steer, deployment } = this.#actuators;
-    if (observed.deploymentMode === 'knative') {
-      if (observed.autoscaler === 'knative') return await steer.apply({ plan, floors }, observed, context);
+    const { steer, ownClass, deployment } = this.#actuators;
+    const { revisions } = observed;
+    // Who scales is said by each Revision: while the class of a service changes it has both kinds.
+    const ours = revisions.filter(isForOwnClass);
+    const kept = await ownClass.apply({ plan, floors }, { ...observed, revisions: ours }, context);
+    if (!plan) return kept;
+    const steered = revisions.filter((each) => !isForOwnClass(each) && classOf(each) === knativeClass);
+    if (ours.length + steered.length > 0) {
+      const told = await steer.apply({ plan, floors }, { ...observed, revisions: steered }, context);
+      const refused = kept.refused ?? told.refused;
+      return { changes: [...kept.changes, ...told.changes], ...(refused ? { refused } : {}) };
     }
     const target = deploymentTarget(observed, stored);
     if (target) return await deployment.apply({ replicas: plan.replicas }, target, context);

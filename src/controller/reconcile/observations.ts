@@ -14,6 +14,7 @@ const saturated = 0.75;
 export function askedFor(observed: ObservedService, name: string): number {
   if (observed.deploymentMode === 'standard') return observed.deployment?.replicas ?? 0;
   const revision = observed.revisions.find((each) => each.name === name);
+  if (revision?.podAutoscaler?.own) return revision.podAutoscaler.desiredScale;
   return Number(revision?.annotations['autoscaling.knative.dev/min-scale'] ?? 0) || 0;
 }
 

@@ -44,13 +44,68 @@ export interface ObservedRevision {
   readonly annotations: Readonly<Record<string, string>>;
   /** Share of the service's traffic in percent; 0 where none goes there. */
   readonly trafficPercent: number;
-  readonly podAutoscaler:
-    | {
-        readonly annotations: Readonly<Record<string, string>>;
-        readonly desiredScale: number;
-        readonly actualScale: number;
-      }
-    | undefined;
+  readonly podAutoscaler: ObservedPodAutoscaler | undefined;
+  /** Of a PodAutoscaler of our own class only. */
+  readonly serverlessService: ObservedServerlessService | undefined;
+}
+
+export interface ObservedPodAutoscaler {
+  /** Those under `autoscaling.knative.dev/` only. */
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly desiredScale: number;
+  readonly actualScale: number;
+  /** Where its class is ours, so that nobody else answers for it. */
+  readonly own: OwnAutoscaler | undefined;
+}
+
+/** A PodAutoscaler of our own class (autoscaling.internal.knative.dev/v1alpha1). */
+export interface OwnAutoscaler {
+  readonly uid: string;
+  readonly resourceVersion: string;
+  readonly generation: number;
+  /** Its Revision, where it is what Knative made. */
+  readonly controllerUid: string | undefined;
+  readonly labels: Readonly<Record<string, string>>;
+  /** All of them. */
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly scaleTargetRef: Readonly<Record<string, unknown>>;
+  readonly protocolType: string;
+  /** How long its revision may take to come up. */
+  readonly progressDeadlineMs: number;
+  readonly status: AutoscalerStatus;
+}
+
+/** The status of a PodAutoscaler, with Knative's names. */
+export interface AutoscalerStatus {
+  readonly observedGeneration: number;
+  readonly serviceName: string;
+  readonly metricsServiceName: string;
+  readonly desiredScale: number | undefined;
+  readonly actualScale: number | undefined;
+  readonly conditions: readonly AutoscalerCondition[];
+}
+
+export interface AutoscalerCondition {
+  readonly type: string;
+  readonly status: 'True' | 'False' | 'Unknown';
+  readonly reason?: string | undefined;
+  readonly message?: string | undefined;
+  readonly lastTransitionTime: string;
+}
+
+/** The Service of a revision, which leads to its pods or to Knative's activator (networking.internal.knative.dev/v1alpha1). */
+export interface ObservedServerlessService {
+  /** UID of the PodAutoscaler that it belongs to. */
+  readonly controllerUid: string | undefined;
+  readonly mode: 'Serve' | 'Proxy';
+  /** 0: all. */
+  readonly numActivators: number;
+  readonly protocolType: string;
+  /** Name of the Deployment behind it. */
+  readonly target: string;
+  readonly serviceName: string;
+  readonly privateServiceName: string;
+  readonly ready: boolean;
 }
 
 export interface ObservedDeployment {

@@ -9,6 +9,7 @@ import { planService } from '../../planner/plan-service.ts';
 import type { ServicePlan } from '../../planner/service-plan.ts';
 import type { ServiceProblem } from '../../planner/service-problem.ts';
 import { Batch } from '../actuators/batch.ts';
+import { OwnClass } from '../actuators/class.ts';
 import { ScaleDeployment } from '../actuators/deployment.ts';
 import { Steer } from '../actuators/steer.ts';
 import type { LeaderPart, PartContext } from '../part.ts';
@@ -129,6 +130,7 @@ class Running {
       metrics: this.#metrics,
       enforcement: new Enforcement({
         steer: new Steer(),
+        ownClass: new OwnClass(),
         deployment: new ScaleDeployment(),
         batch: new Batch(call, () => policyKeys.signingKeyPem()),
         rollout: options.rollout,

@@ -4,6 +4,7 @@ import { costPerHour, type Price } from '../../policy/price-list.ts';
 import type { ServicePolicy } from '../../policy/service-policy.ts';
 import type { LatencySample } from '../signals/parse-signals.ts';
 import type { PodReport } from '../signals/signal-poller.ts';
+import { durationMs } from './fields.ts';
 import type { ObservedPod, ObservedService } from './observed.ts';
 
 /** A pod with what its companion said, if that is fresh. */
@@ -126,12 +127,10 @@ function autoscalerState({ autoscaler, revisions }: ObservedService): ServicePro
     const value = Number(annotations[`autoscaling.knative.dev/${name}`]);
     return annotations[`autoscaling.knative.dev/${name}`] !== undefined && Number.isFinite(value) ? value : otherwise;
   };
-  const window = /^(\d+(?:\.\d+)?)(s|m|h)$/.exec(annotations['autoscaling.knative.dev/window'] ?? '');
-  const unitMs = { s: 1000, m: 60_000, h: 3_600_000 }[(window?.[2] ?? 's') as 's' | 'm' | 'h'];
   const percent = read('target-utilization-percentage', knativeDefaults.utilization * 100);
   return {
     kind: autoscaler === 'class' ? 'external' : autoscaler,
-    stableWindowMs: window ? Number(window[1]) * unitMs : knativeDefaults.windowMs,
+    stableWindowMs: durationMs(annotations['autoscaling.knative.dev/window']) ?? knativeDefaults.windowMs,
     targetUtilization: percent > 0 && percent <= 100 ? percent / 100 : knativeDefaults.utilization,
     tbc: read('target-burst-capacity', knativeDefaults.targetBurstCapacity),
   };

@@ -1,6 +1,7 @@
 import type { KubeObject } from '../../kube/objects.ts';
 import { replicasBefore } from '../actuators/held-replicas.ts';
 import { podLabels, revisionOf, type ServiceName, serviceOf } from '../pod-identity.ts';
+import { conditionOf, count, kept, record, text, timeMs } from './fields.ts';
 import type { ObservedDeployment, ObservedPod, ObservedRevision, TargetName } from './observed.ts';
 
 // What the informers keep of each object. An object of the API is parsed here once: a field of another type than the
@@ -75,7 +76,8 @@ export function projectKnativeService(object: KubeObject): Target | undefined {
 }
 
 /** What is kept of a Revision; its PodAutoscaler is another object. */
-export interface ProjectedRevision extends Omit<ObservedRevision, 'podAutoscaler' | 'trafficPercent'> {
+export interface ProjectedRevision
+  extends Omit<ObservedRevision, 'podAutoscaler' | 'serverlessService' | 'trafficPercent'> {
   readonly service: string;
 }
 
@@ -93,26 +95,6 @@ export function projectRevision(object: KubeObject): ProjectedRevision | undefin
     ready: conditionOf(object, 'Ready')?.status === 'True',
     reachable: metadata.labels?.['serving.knative.dev/routingState'] !== 'reserve',
     annotations: kept(metadata.annotations, /^autoscaling\.knative\.dev\//),
-  };
-}
-
-/** What is kept of a PodAutoscaler: its name is its Revision's. */
-export interface ProjectedPodAutoscaler {
-  readonly service: string;
-  readonly annotations: Readonly<Record<string, string>>;
-  readonly desiredScale: number;
-  readonly actualScale: number;
-}
-
-export function projectPodAutoscaler(object: KubeObject): ProjectedPodAutoscaler | undefined {
-  const service = serviceKey(object);
-  if (service === undefined) return undefined;
-  const status = record(object.status);
-  return {
-    service,
-    annotations: kept(object.metadata.annotations, /^autoscaling\.knative\.dev\//),
-    desiredScale: count(status.desiredScale) ?? 0,
-    actualScale: count(status.actualScale) ?? 0,
   };
 }
 
@@ -182,7 +164,8 @@ export function targetOf(key: string): TargetName {
   return { group: kind === 'Service' ? 'serving.knative.dev' : 'serving.kserve.io', kind, namespace, name };
 }
 
-function serviceKey({ metadata }: KubeObject): string | undefined {
+/** The key of the service that an object belongs to by its labels. */
+export function serviceKey({ metadata }: KubeObject): string | undefined {
   const service = serviceOf(metadata);
   return service && serviceKeyOf({ ...service, namespace: metadata.namespace ?? '' });
 }
@@ -198,19 +181,6 @@ function trafficOf(value: unknown): { revision: string; percent: number }[] {
     const revision = text(record(each).revisionName);
     return revision === undefined ? [] : [{ revision, percent: count(record(each).percent) ?? 0 }];
   });
-}
-
-function conditionOf(object: KubeObject, type: string): { status: string; since: string | undefined } | undefined {
-  const { conditions } = record(object.status);
-  if (!Array.isArray(conditions)) return undefined;
-  const condition = conditions.map(record).find((each) => each.type === type);
-  return condition && { status: text(condition.status) ?? 'Unknown', since: text(condition.lastTransitionTime) };
-}
-
-function kept(annotations: Readonly<Record<string, string>> | undefined, which: RegExp): Record<string, string> {
-  const result: Record<string, string> = {};
-  for (const [key, value] of Object.entries(annotations ?? {})) if (which.test(key)) result[key] = value;
-  return result;
 }
 
 const quantityUnits: Record<string, number> = {
@@ -234,21 +204,4 @@ function memoryGbOf(containers: unknown): number {
     return match ? Number(match[1]) * (quantityUnits[match[2] ?? ''] as number) : 0;
   });
   return bytes.reduce((sum, each) => sum + each, 0) / 1e9;
-}
-
-function record(value: unknown): Record<string, unknown> {
-  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
-}
-
-function text(value: unknown): string | undefined {
-  return typeof value === 'string' && value !== '' ? value : undefined;
-}
-
-function count(value: unknown): number | undefined {
-  return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value < 2 ** 31 ? value : undefined;
-}
-
-function timeMs(value: unknown): number | undefined {
-  const ms = typeof value === 'string' ? Date.parse(value) : Number.NaN;
-  return Number.isFinite(ms) ? ms : undefined;
 }

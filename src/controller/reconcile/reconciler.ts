@@ -99,23 +99,31 @@ export class Reconciler {
     const choice = choose(target, world.policies(key));
     if (!choice.optedIn) return await this.#optedOut(key, target, choice);
     if (!choice.chosen) {
+      await this.#keep(target);
       await makePolicy(this.#parts.api, target);
       return { afterMs: fastPeriodMs };
     }
     const memory = this.memoryOf(key);
     await this.#sayConflicts(choice);
     if (!choice.policy) {
+      await this.#keep(target);
       await this.#report(memory, choice, { Accepted: choice.accepted }, undefined, undefined);
       return { afterMs: periodMs };
     }
     return await this.#decide(key, target, memory, choice, choice.policy);
   }
 
+  /** What must go on while nothing can be decided yet. */
+  async #keep(target: Target): Promise<void> {
+    const { world, enforcement } = this.#parts;
+    await enforcement.keep(world.observe(target), this.#context());
+  }
+
   /** The service wants us no more: everything that we hold is given back before our policy goes. */
   async #optedOut(key: string, target: Target, { chosen, others, accepted }: Choice): Promise<Again | undefined> {
     const { api, world, enforcement, metrics } = this.#parts;
     const policies = [...(chosen ? [chosen] : []), ...others];
-    await enforcement.giveBack(world.observe(target), chosen, this.#context());
+    await enforcement.leave(world.observe(target), chosen, this.#context());
     for (const policy of policies) {
       await removePolicy(api, policy);
       if (!isOurs(policy)) await this.#writeFindings(policy, { Accepted: accepted });
@@ -141,7 +149,10 @@ export class Reconciler {
     if (policy.mode !== 'off' && running.length > 0 && memory.heardMs === undefined) {
       // Its companions are about to be asked, and wake it: a status now would only be written over.
       const leftMs = firstWordMs - (now - memory.sinceMs);
-      if (leftMs > 0) return { afterMs: leftMs };
+      if (leftMs > 0) {
+        await this.#keep(target);
+        return { afterMs: leftMs };
+      }
     }
     const silent = heard.filter(({ pod, report }) => pod.readyMs !== undefined && pod.companion && !report);
     const { plan, planned } =
@@ -323,7 +334,7 @@ export class Reconciler {
 
   #context(): ActuationContext {
     const { api, log, clock, leads, transitions } = this.#parts;
-    return { api, log, nowMs: clock.wallMs(), leads, transitions };
+    return { api, log, nowMs: clock.wallMs(), monotonicMs: clock.monotonicMs(), leads, transitions };
   }
 }
 

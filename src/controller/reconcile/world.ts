@@ -3,17 +3,22 @@ import { type KubeObject, keyOf, kinds } from '../../kube/objects.ts';
 import { type InferencePolicy, readInferencePolicy } from '../../policy/inference-policy.ts';
 import { choosePriceList, type PriceList, readPriceList } from '../../policy/price-list.ts';
 import { podAutoscalerClass } from '../../policy/service-view.ts';
+import { knativeClass, ownClassLabel } from '../actuators/autoscaler-class.ts';
 import type { ObservedPod, ObservedRevision, ObservedService, TargetName } from './observed.ts';
+import {
+  type ProjectedPodAutoscaler,
+  type ProjectedServerlessService,
+  projectPodAutoscaler,
+  projectServerlessService,
+} from './pod-autoscalers.ts';
 import {
   type ProjectedDeployment,
   type ProjectedPod,
-  type ProjectedPodAutoscaler,
   type ProjectedRevision,
   projectDeployment,
   projectInferenceService,
   projectKnativeService,
   projectPod,
-  projectPodAutoscaler,
   projectRevision,
   serviceKeyOf,
   type Target,
@@ -51,6 +56,7 @@ export class World {
   readonly #knativeServices: Informer<Target> | undefined;
   readonly #revisions: Informer<ProjectedRevision> | undefined;
   readonly #podAutoscalers: Informer<ProjectedPodAutoscaler> | undefined;
+  readonly #serverlessServices: Informer<ProjectedServerlessService> | undefined;
   readonly #deployments: Informer<ProjectedDeployment> | undefined;
   readonly #pods: Informer<ProjectedPod>[] = [];
   readonly #nodes: Informer<ProjectedNode>;
@@ -86,6 +92,13 @@ export class World {
       this.#knativeServices = targets({ kind: kinds.knativeService, project: projectKnativeService });
       this.#revisions = byService({ kind: kinds.revision, project: projectRevision });
       this.#podAutoscalers = byService({ kind: kinds.podAutoscaler, project: projectPodAutoscaler });
+      // Those of other classes are somebody else's: thousands of them need not be kept.
+      const selection = { labelSelector: ownClassLabel };
+      this.#serverlessServices = byService({
+        kind: kinds.serverlessService,
+        selection,
+        project: projectServerlessService,
+      });
     }
     for (const labelSelector of podSelectors(knative, kserve)) {
       const pods = byService({ kind: kinds.pod, selection: { labelSelector }, project: projectPod });
@@ -155,6 +168,7 @@ export class World {
         ...revision,
         trafficPercent: trafficOf(target, revision.name),
         podAutoscaler: this.#podAutoscalers?.get(key),
+        serverlessService: this.#serverlessServices?.get(key),
       };
     });
     const [deployment] = this.#deployments?.by('service', service) ?? [];
@@ -186,9 +200,9 @@ function autoscalerOf({ deploymentMode, annotations, autoscalerClass }: Target):
     const known = (['hpa', 'keda', 'external', 'none'] as const).find((each) => each === (autoscalerClass ?? 'hpa'));
     return known ?? 'hpa';
   }
-  const knativeClass = annotations['autoscaling.knative.dev/class'];
-  if (knativeClass === podAutoscalerClass) return 'class';
-  return knativeClass === undefined || knativeClass === 'kpa.autoscaling.knative.dev' ? 'knative' : 'hpa';
+  const named = annotations['autoscaling.knative.dev/class'] ?? knativeClass;
+  if (named === podAutoscalerClass) return 'class';
+  return named === knativeClass ? 'knative' : 'hpa';
 }
 
 function trafficOf({ traffic }: Target, revision: string): number {

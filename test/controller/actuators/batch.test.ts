@@ -82,7 +82,7 @@ function rig(key: () => string | undefined = () => privatePem) {
       batch.apply(
         { ...order, ...change },
         { uid: 'uid', pods },
-        { api, log: new QuietLog(), nowMs, leads, transitions },
+        { api, log: new QuietLog(), nowMs, monotonicMs: nowMs, leads, transitions },
       ),
     answer: (next: number) => {
       status = next;

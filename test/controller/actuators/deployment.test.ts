@@ -20,7 +20,14 @@ function rig(replicas = 3) {
   api.seed(kinds.inferencePolicy, { metadata: policy, spec: {} });
   let actuator = new ScaleDeployment();
   let nowMs = 1_000_000;
-  const context = (leads = true) => ({ api, log: new QuietLog(), nowMs, leads: () => leads, transitions: 1 });
+  const context = (leads = true) => ({
+    api,
+    log: new QuietLog(),
+    nowMs,
+    monotonicMs: nowMs,
+    leads: () => leads,
+    transitions: 1,
+  });
   const observe = () => projectDeployment(api.peek(kinds.deployment, at) as never) as ObservedDeployment;
   const holding = () => api.peek(kinds.inferencePolicy, policy)?.metadata.annotations?.['paceline.dev/original'];
   const target = (deployment = observe(), autoscaler = 'external') => ({

@@ -20,7 +20,14 @@ function rig(annotations: Record<string, string> = {}) {
     const revision = projectRevision(api.peek(kinds.revision, at) as never);
     return { revisions: [{ ...revision, podAutoscaler: undefined, trafficPercent: 100 }], maxReplicas } as never;
   };
-  const context = (leads = true) => ({ api, log: new QuietLog(), nowMs, leads: () => leads, transitions: 1 });
+  const context = (leads = true) => ({
+    api,
+    log: new QuietLog(),
+    nowMs,
+    monotonicMs: nowMs,
+    leads: () => leads,
+    transitions: 1,
+  });
   return {
     api,
     apply: (knative: object, floors: { revision: string; minReplicas: number }[] = [], leads = true, max = 0) => {

@@ -1,7 +1,9 @@
 import * as assert from 'uvu/assert';
+import { knativeClass } from '../../../src/controller/actuators/autoscaler-class.ts';
 import type { ReconcilePart } from '../../../src/controller/reconcile/part.ts';
 import type { KubeApi } from '../../../src/kube/kube-api.ts';
-import { kinds } from '../../../src/kube/objects.ts';
+import { type KubeObject, kinds } from '../../../src/kube/objects.ts';
+import { podAutoscalerClass } from '../../../src/policy/service-view.ts';
 import type { Write } from '../../support/api-double.ts';
 import { ControllerRig, flaky, namespace, original } from '../../support/controller-rig.ts';
 import { suite } from '../../support/suite.ts';
@@ -28,13 +30,17 @@ class History {
   #trouble = 0.15;
   #foreign = 0;
 
-  constructor(seed: number) {
+  /** @param autoscalerClass who scales: Knative's own autoscaler, which is steered, or we. */
+  constructor(
+    seed: number,
+    readonly autoscalerClass = knativeClass,
+  ) {
     this.rig = new ControllerRig(seed);
   }
 
   async run(): Promise<void> {
     const { rig } = this;
-    await rig.start();
+    await rig.start(undefined, this.autoscalerClass);
     await this.#takeOver();
     flaky(rig, () => this.#trouble);
     for (let i = 0; i < steps; i++) {
@@ -65,6 +71,10 @@ class History {
     return this.#foreign;
   }
 
+  get #isOurs(): boolean {
+    return this.autoscalerClass !== knativeClass;
+  }
+
   async #step(): Promise<void> {
     const { rig } = this;
     const pods = rig.api.all(kinds.pod);
@@ -91,6 +101,10 @@ class History {
       case 7:
         if (rig.chance() > 0.2) return;
         this.#foreign++;
+        if (this.#isOurs) {
+          const replicas = Math.floor(rig.chance() * 9);
+          return rig.api.edit(kinds.deployment, { namespace, name: `${first}-deployment` }, { spec: { replicas } });
+        }
         return rig.api.edit(
           kinds.revision,
           { namespace, name: first },
@@ -151,8 +165,16 @@ class History {
   /** What holds at every moment. */
   #check(): void {
     const { rig } = this;
-    for (const write of rig.api.writes) assert.ok(isAllowed(write), `${write.verb} ${write.kind} ${write.key}`);
+    for (const write of rig.api.writes) {
+      assert.ok(isAllowed(write, this.#isOurs), `${write.verb} ${write.kind} ${write.key}`);
+      if (write.verb === 'scale')
+        assert.ok(Number(write.body) >= 1 && Number(write.body) <= 10, `${write.body} replicas`);
+    }
     const annotations = rig.revision(first);
+    if (this.#isOurs) {
+      if (this.#foreign === 0) assert.ok(rig.replicas(first) >= 1);
+      return;
+    }
     const minScale = Number(annotations['autoscaling.knative.dev/min-scale']);
     assert.ok(minScale >= 0 && minScale <= 10, `min-scale ${minScale}`);
     if (this.#foreign > 0) return;
@@ -163,7 +185,10 @@ class History {
   }
 }
 
-function isAllowed({ verb, kind, subresource }: Write): boolean {
+function isAllowed({ verb, kind, subresource }: Write, ours: boolean): boolean {
+  if (ours && kind === 'Deployment') return verb === 'scale';
+  if (ours && kind === 'PodAutoscaler') return subresource === 'status';
+  if (ours && kind === 'ServerlessService') return verb === 'create' || verb === 'mergePatch';
   if (kind === 'Revision') return verb === 'apply' || verb === 'mergePatch';
   if (kind === 'InferencePolicy') return verb === 'create' || verb === 'delete' || subresource === 'status';
   return kind === 'Event' || kind === 'Secret';
@@ -192,6 +217,31 @@ suite('the reconcile loop, whatever happens', (test) => {
       assert.is(rig.policy(), undefined);
       if (history.foreign === 0) assert.equal(rig.revision(first), original);
       else assert.is(rig.revision(first)['autoscaling.knative.dev/paceline-original'], undefined);
+      await history.end();
+    });
+  }
+
+  for (let seed = 101; seed <= 100 + Math.ceil(histories / 2); seed++) {
+    test(`seed ${seed}: the same with our own autoscaler class`, async () => {
+      const history = new History(seed, podAutoscalerClass);
+      const { rig } = history;
+      await history.run();
+      await history.heal();
+      assert.equal(history.ghostWrites, []);
+      const enforced = rig.condition('Enforced');
+      if (history.foreign < 3) assert.is(enforced?.status, 'True', `${enforced?.reason}: ${enforced?.message}`);
+      if (enforced?.status === 'True') {
+        assert.is(rig.replicas(first), rig.status().plan?.replicas);
+        const { status } = rig.api.peek(kinds.podAutoscaler, { namespace, name: first }) as KubeObject;
+        assert.is((status as { actualScale?: number }).actualScale, rig.replicas(first));
+      }
+      const quiet = rig.api.writes.length;
+      await rig.clock.advance(300_000);
+      assert.equal(rig.api.writes.slice(quiet), []);
+      rig.annotate({ 'paceline.dev/slo': null });
+      await rig.clock.advance(120_000);
+      assert.is(rig.policy(), undefined);
+      assert.equal(rig.revision(first), original);
       await history.end();
     });
   }
