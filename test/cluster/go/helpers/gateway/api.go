@@ -28,7 +28,7 @@ type api struct {
 type metadata struct {
 	Name, Namespace, ResourceVersion string
 	Generation                       int64
-	Annotations                      map[string]string
+	Annotations, Labels              map[string]string
 }
 
 func (m metadata) key() string { return m.Namespace + "/" + m.Name }

@@ -29,8 +29,10 @@ func main() {
 		log.Fatal(err)
 	}
 	known := &services{byKey: map[string]service{}}
+	behind := newEndpoints()
 	table := newRoutes()
 	go follow(client, "/api/v1/services", known.replace, known.change)
+	go follow(client, "/apis/discovery.k8s.io/v1/endpointslices", behind.replace, behind.change)
 	go followKnative(client, *class, *loadBalancer, table)
 	go followPlain(client, *plainClass, table)
 	go serveDNS(*dns, known)
@@ -38,12 +40,12 @@ func main() {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
-	front := &http.Server{Addr: *listen, Handler: proxy(table, known), Protocols: &protocols}
+	front := &http.Server{Addr: *listen, Handler: proxy(table, known, behind), Protocols: &protocols}
 	log.Fatal(front.ListenAndServe())
 }
 
-// proxy forwards a request to the Service that its route names.
-func proxy(table *routes, known *services) http.Handler {
+// proxy forwards a request to a pod of the Service that its route names, or to its address where no pod is known.
+func proxy(table *routes, known *services, behind *endpoints) http.Handler {
 	http1 := &http.Transport{MaxIdleConnsPerHost: 500, DisableCompression: true}
 	var onlyH2C http.Protocols
 	onlyH2C.SetUnencryptedHTTP2(true)
@@ -60,12 +62,16 @@ func proxy(table *routes, known *services) http.Handler {
 			http.Error(w, fmt.Sprintf("Service %s/%s has no address", to.namespace, to.service), http.StatusServiceUnavailable)
 			return
 		}
-		port, speaksH2C := known.port(to.namespace, to.service, to.port)
+		port, portName, speaksH2C := known.port(to.namespace, to.service, to.port)
 		transport := http1
 		if speaksH2C {
 			transport = h2c
 		}
-		target := &url.URL{Scheme: "http", Host: fmt.Sprintf("%s:%d", ip, port)}
+		address, isKnown := behind.next(to.namespace, to.service, portName)
+		if !isKnown {
+			address = fmt.Sprintf("%s:%d", ip, port)
+		}
+		target := &url.URL{Scheme: "http", Host: address}
 		(&httputil.ReverseProxy{Transport: transport, FlushInterval: -1, Rewrite: func(p *httputil.ProxyRequest) {
 			p.SetURL(target)
 			p.SetXForwarded()

@@ -66,8 +66,8 @@ func (s *services) lookup(name string) (ip net.IP, found bool) {
 	return nil, false
 }
 
-// port finds a Service's port by its number or name, and whether it speaks h2c.
-func (s *services) port(namespace, name string, wanted any) (number int, h2c bool) {
+// port finds a Service's port by its number or name: both, and whether it speaks h2c.
+func (s *services) port(namespace, name string, wanted any) (number int, portName string, h2c bool) {
 	s.mutex.RLock()
 	defer s.mutex.RUnlock()
 	for _, each := range s.byKey[namespace+"/"+name].Spec.Ports {
@@ -75,11 +75,11 @@ func (s *services) port(namespace, name string, wanted any) (number int, h2c boo
 		if (isNumber && each.Port == int(asked)) || wanted == any(each.Name) {
 			kind, _, _ := strings.Cut(each.Name, "-")
 			h2c = kind == "h2c" || kind == "http2" || kind == "grpc" || each.AppProtocol == "kubernetes.io/h2c"
-			return each.Port, h2c
+			return each.Port, each.Name, h2c
 		}
 	}
 	if asked, isNumber := wanted.(float64); isNumber {
-		return int(asked), false
+		return int(asked), "", false
 	}
-	return 0, false
+	return 0, "", false
 }
