@@ -5,8 +5,8 @@ import { EvidenceField } from './rollout-codes';
 //
 //   record  | EvidenceField.Count f64     input | StepField.Count f64     verdict | StepVerdictField.Count f64
 
-export const record: usize = memory.data(29 * 8, 8);
-export const input: usize = memory.data(20 * 8, 8);
+export const record: usize = memory.data(42 * 8, 8);
+export const input: usize = memory.data(19 * 8, 8);
 export const verdict: usize = memory.data(7 * 8, 8);
 
 // @ts-ignore: decorator

@@ -18,6 +18,15 @@
 // that hits only one of two equal revisions is one loss then, not several that foretell each other. Safe is bet on with
 // short blocks, because the proof that nothing is wrong needs many of them.
 //
+//   cost   H0: E[r | past] <= t        wealth *= 1 + l (r' - t) / t,   0 <= l <= c
+//
+// bets, with long blocks too, on what a request costs, as a multiple r of what it costs at the baseline; t is the tolerance.
+// A call costs the time that it takes, as a multiple of what a curve says for its size, because a small share makes small
+// batches, which are dear: r is the candidate's multiple over the baseline's, times the ratio of prices, once by the
+// baseline's curve and once by the candidate's. The smaller of the two counts, so that a curve that was learned in a bad hour,
+// or is a guess at sizes that its revision never ran, speaks against nobody. r' is r, at most 1.5 t: no single block,
+// however slow, is worth more than log(1.45).
+//
 // Moments, wealths and open blocks are one record of f64 (EvidenceField): the host loads it before a call and stores it
 // after, so that a walk survives any restart.
 import { get, harmless, input, margin, put, record, verdict } from './evidence-record';
@@ -26,6 +35,8 @@ import { EvidenceField, StepField, StepVerdictField } from './rollout-codes';
 /** Requests of each revision that close a block. Fewer make blocks that are mostly noise. */
 const BLOCK_REQUESTS: f64 = 3;
 const LONG_BLOCK_MS: f64 = 4000;
+/** Calls of the model of each revision that close a block of costs. */
+const BLOCK_CALLS: f64 = 3;
 /** Weight of the past at each block: about fifty blocks are remembered. */
 const KEEP: f64 = 0.98;
 const STAKE: f64 = 0.9;
@@ -56,6 +67,7 @@ export function evidence_begin(): void {
   begin(EvidenceField.SafeWeight);
   begin(EvidenceField.LateWeight);
   begin(EvidenceField.FailWeight);
+  begin(EvidenceField.CostWeight);
 }
 
 /** The share changed: what was gathered so far stays, but the new share has to earn its own blocks. */
@@ -65,6 +77,7 @@ export function evidence_next_share(): void {
   empty(EvidenceField.Open);
   empty(EvidenceField.OpenLong);
   put(EvidenceField.OpenLongMs, 0);
+  emptyCosts();
 }
 
 /**
@@ -105,6 +118,57 @@ export function evidence_observe(
   put(EvidenceField.Requests, get(EvidenceField.Requests) + requests);
   empty(EvidenceField.Open);
   return true;
+}
+
+/**
+ * Calls of the model that ended in the `elapsed_ms` since the last call: of each revision how many, the ms that they took,
+ * and the ms that the baseline's and the candidate's curve say for their sizes. `prices` is the candidate's price as a
+ * multiple of the baseline's. Returns whether a block was closed.
+ */
+export function evidence_observe_cost(
+  elapsed_ms: f64,
+  candidate: f64,
+  candidate_ms: f64,
+  candidate_by_baseline: f64,
+  candidate_by_own: f64,
+  baseline: f64,
+  baseline_ms: f64,
+  baseline_by_own: f64,
+  baseline_by_candidate: f64,
+  prices: f64,
+  tolerance: f64,
+): bool {
+  assert(elapsed_ms >= 0 && elapsed_ms <= 1e12);
+  assert(prices > 0 && prices <= 1e9 && tolerance >= 1 && tolerance <= 1e3);
+  fillCosts(EvidenceField.OpenCost, candidate, candidate_ms, candidate_by_baseline, candidate_by_own);
+  fillCosts(EvidenceField.OpenCost + 4, baseline, baseline_ms, baseline_by_own, baseline_by_candidate);
+  put(EvidenceField.OpenCostMs, get(EvidenceField.OpenCostMs) + elapsed_ms);
+  if (get(EvidenceField.OpenCostMs) < LONG_BLOCK_MS) return false;
+  if (get(EvidenceField.OpenCost) < BLOCK_CALLS || get(EvidenceField.OpenCost + 4) < BLOCK_CALLS) return false;
+  const ratio = prices * min(costGap(0), costGap(1));
+  bet(EvidenceField.CostWeight, min(ratio / tolerance - 1.0, 0.5), 1.0);
+  emptyCosts();
+  return true;
+}
+
+function emptyCosts(): void {
+  for (let field = EvidenceField.OpenCost; field <= EvidenceField.OpenCostMs; field++) put(field, 0);
+}
+
+function fillCosts(first: EvidenceField, calls: f64, took: f64, byBaseline: f64, byCandidate: f64): void {
+  assert(calls >= 0 && calls <= 1e12 && took >= 0 && took <= 1e15);
+  assert(calls == 0 || (byBaseline > 0 && byBaseline <= 1e15 && byCandidate > 0 && byCandidate <= 1e15));
+  put(first, get(first) + calls);
+  put(first + 1, get(first + 1) + took);
+  put(first + 2, get(first + 2) + byBaseline);
+  put(first + 3, get(first + 3) + byCandidate);
+}
+
+/** Cost of a call at the candidate over that at the baseline, each as a multiple of what one curve says (0 the baseline's, 1 the candidate's). */
+function costGap(curve: u32): f64 {
+  const candidate = get(EvidenceField.OpenCost + 1) / get(EvidenceField.OpenCost + 2 + curve);
+  const baseline = get(EvidenceField.OpenCost + 5) / get(EvidenceField.OpenCost + 6 + curve);
+  return candidate / max(baseline, 1e-9);
 }
 
 function begin(bet: EvidenceField): void {

@@ -34,7 +34,7 @@ export enum RolloutReason {
   MissesMore = 16,
   /** The test rejects that the candidate fails no more often than the baseline. */
   FailsMore = 17,
-  /** A request costs more than the tolerance allows, and no higher accuracy is declared. */
+  /** The test rejects that a request costs no more than the tolerance allows, and no higher accuracy is declared. */
   CostsMore = 18,
   /** Serving everything with it would cost more than the budget. */
   OverBudget = 19,
@@ -103,18 +103,29 @@ export enum EvidenceField {
   FailMean = 9,
   FailSquare = 10,
   FailLog = 11,
+  /** Against, for what a request costs: */
+  CostWeight = 12,
+  CostMean = 13,
+  CostSquare = 14,
+  CostLog = 15,
   /** Blocks of the walk, and blocks and requests of the candidate at the present share. */
-  Blocks = 12,
-  StepBlocks = 13,
-  StepRequests = 14,
+  Blocks = 16,
+  StepBlocks = 17,
+  StepRequests = 18,
   /** Requests of the candidate in the walk. */
-  Requests = 15,
+  Requests = 19,
   /** The short block that is being filled: requests, late and failed ones of the candidate and of the baseline. */
-  Open = 16,
+  Open = 20,
   /** The long block that is being filled, likewise, and the ms that it covers. */
-  OpenLong = 22,
-  OpenLongMs = 28,
-  Count = 29,
+  OpenLong = 26,
+  OpenLongMs = 32,
+  /**
+   * The block of costs that is being filled, and the ms that it covers. Of the candidate and of the baseline: calls of the
+   * model, the ms that they took, and the ms that the baseline's and the candidate's curve say for calls of their sizes.
+   */
+  OpenCost = 33,
+  OpenCostMs = 41,
+  Count = 42,
 }
 
 /** What a step is decided from, in this order, all f64. Not a number: unknown. */
@@ -135,21 +146,20 @@ export enum StepField {
   Capacity = 9,
   /** Replicas of the baseline: what the candidate is taken to need where its capacity is unknown. */
   BaselineReady = 10,
-  /** Cost of a request at the candidate as a multiple of the baseline's, and the tolerance. */
+  /** Cost of a request at the candidate as a multiple of the baseline's, by their curves. */
   CostRatio = 11,
-  CostRatioMax = 12,
   /** Cost an hour if the candidate served everything, and the budget. */
-  Cost = 13,
-  Budget = 14,
+  Cost = 12,
+  Budget = 13,
   /** Declared accuracies and the floor. */
-  Accuracy = 15,
-  BaselineAccuracy = 16,
-  AccuracyFloor = 17,
+  Accuracy = 14,
+  BaselineAccuracy = 15,
+  AccuracyFloor = 16,
   /** Share of requests that is promised to meet the objective. */
-  Quantile = 18,
+  Quantile = 17,
   /** The most replicas that the candidate may have. */
-  MaxReplicas = 19,
-  Count = 20,
+  MaxReplicas = 18,
+  Count = 19,
 }
 
 /** What a decision consists of, in this order, all f64. */

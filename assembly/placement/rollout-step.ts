@@ -1,18 +1,18 @@
 // What to do with the candidate's share, from the evidence and the facts of the step. In this order:
 //
-//   1. roll back what is proven worse, too dear, over the budget or below the floor;
+//   1. roll back what is proven worse or dearer, over the budget or below the floor;
 //   2. hold while the share is not in the traffic, while nothing is learned, while this share has too little evidence,
 //      while the evidence leans against the candidate, while replicas for the next share are missing;
 //   3. raise, and promote only what the test proves to be good enough.
 import { difference, get, harmless, input, margin, verdict } from './evidence-record';
 import { EvidenceField, RolloutAction, RolloutReason, StepField, StepVerdictField } from './rollout-codes';
 
-/** Wealth at which a bet is won: 1 / 0.004 for each of the two against the candidate, 1 / 0.005 for the one in favour. */
-const HARM_LOG: f64 = 5.52;
+/** Wealth at which a bet is won: 1 / 0.0033 for each of the three against the candidate, 1 / 0.005 for the one in favour. */
+const HARM_LOG: f64 = 5.71;
 const SAFE_LOG: f64 = 5.3;
 /** Odds of about 4 to 1 against the candidate: no larger share until they fall. */
 const DOUBT_LOG: f64 = 1.4;
-/** Blocks at each share, and requests and blocks before a comparison of costs counts. */
+/** Blocks at each share, and requests and blocks before a comparison of what is planned, and not measured, counts. */
 const STEP_BLOCKS: f64 = 5;
 const COST_REQUESTS: f64 = 50;
 const COST_BLOCKS: f64 = 10;
@@ -64,14 +64,14 @@ function provenWorse(): RolloutReason {
   if (accuracy < fact(StepField.AccuracyFloor)) return RolloutReason.BelowFloor;
   if (get(EvidenceField.FailLog) >= HARM_LOG) return RolloutReason.FailsMore;
   if (get(EvidenceField.LateLog) >= HARM_LOG) return RolloutReason.MissesMore;
-  if (get(EvidenceField.Requests) < COST_REQUESTS || get(EvidenceField.Blocks) < COST_BLOCKS) return RolloutReason.None;
   // A comparison with an unknown is false: what is not known counts against nobody.
+  const better = accuracy > fact(StepField.BaselineAccuracy);
+  if (get(EvidenceField.CostLog) >= HARM_LOG && !better) return RolloutReason.CostsMore;
+  if (get(EvidenceField.Requests) < COST_REQUESTS || get(EvidenceField.Blocks) < COST_BLOCKS) return RolloutReason.None;
   if (fact(StepField.Cost) > fact(StepField.Budget)) return RolloutReason.OverBudget;
-  const ratio = fact(StepField.CostRatio);
-  if (ratio > fact(StepField.CostRatioMax) && !(accuracy > fact(StepField.BaselineAccuracy))) {
-    return RolloutReason.CostsMore;
+  if (accuracy < fact(StepField.BaselineAccuracy) && fact(StepField.CostRatio) >= 0.98) {
+    return RolloutReason.LessAccurate;
   }
-  if (accuracy < fact(StepField.BaselineAccuracy) && ratio >= 0.98) return RolloutReason.LessAccurate;
   return RolloutReason.None;
 }
 
@@ -84,12 +84,18 @@ function waits(share: f64, replicas: f64): RolloutReason {
     if (get(EvidenceField.StepRequests) < fact(StepField.LeastRequests)) return RolloutReason.Gathering;
     if (get(EvidenceField.StepBlocks) < STEP_BLOCKS) return RolloutReason.Gathering;
     const harm = max(get(EvidenceField.LateLog), get(EvidenceField.FailLog));
-    if (harm > DOUBT_LOG || difference(fact(StepField.Quantile)) > margin(fact(StepField.Quantile))) {
+    if (harm > DOUBT_LOG || leansDearer() || difference(fact(StepField.Quantile)) > margin(fact(StepField.Quantile))) {
       return RolloutReason.Doubtful;
     }
   }
   if (!(fact(StepField.Ready) >= replicas)) return RolloutReason.Warming;
   return RolloutReason.None;
+}
+
+/** Whether it was dearer than is tolerated of late: larger shares wait until it is proven, or was a bad hour. */
+function leansDearer(): bool {
+  if (fact(StepField.Accuracy) > fact(StepField.BaselineAccuracy)) return false;
+  return get(EvidenceField.CostMean) > 0 || get(EvidenceField.CostLog) > DOUBT_LOG;
 }
 
 function answer(action: RolloutAction, reason: RolloutReason): void {

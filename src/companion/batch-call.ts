@@ -142,7 +142,8 @@ export class BatchCall {
 
   #answered(part: Exchange[], reply: UpstreamReply, ms: number, isWhole: boolean): void {
     const { metrics, scheduler } = this.#context;
-    metrics.executionSeconds.observe(ms / 1000);
+    const items = part.reduce((sum, each) => sum + each.measured.items, 0);
+    metrics.executed(items, ms);
     if (part.length > 1 && reply.body.length > (part[0] as Exchange).protocol.replyMax) {
       // Smaller batches have smaller replies: as good as a model that refuses the size.
       this.#outcome ??= Outcome.TooLarge;

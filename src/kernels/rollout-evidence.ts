@@ -20,6 +20,7 @@ interface EvidenceExports {
   evidence_begin: KernelFunction;
   evidence_next_share: KernelFunction;
   evidence_observe: KernelFunction;
+  evidence_observe_cost: KernelFunction;
   decide_step: KernelFunction;
 }
 
@@ -28,6 +29,23 @@ export interface Outcomes {
   readonly requests: number;
   readonly late: number;
   readonly failed: number;
+}
+
+/** Calls of the model that ended at one revision since the last look, with the ms that they took. */
+export interface CallCosts {
+  readonly calls: number;
+  readonly tookMs: number;
+  /** What the baseline's and the candidate's curve say for calls of these sizes, above 0 where there were any. */
+  readonly byBaselineMs: number;
+  readonly byCandidateMs: number;
+}
+
+/** What calls cost beside their time. */
+export interface CostTerms {
+  /** The candidate's price as a multiple of the baseline's. */
+  readonly prices: number;
+  /** The multiple of the baseline's cost beyond which a candidate is too dear. */
+  readonly tolerance: number;
 }
 
 /** A walk's evidence as the kernel keeps it: store it, hand it back, do not read meaning into it elsewhere. */
@@ -48,7 +66,6 @@ export interface StepFacts {
   readonly capacity: number | undefined;
   readonly baselineReady: number;
   readonly costRatio: number | undefined;
-  readonly costRatioMax: number;
   readonly cost: number | undefined;
   readonly budget: number | undefined;
   readonly accuracy: number | undefined;
@@ -116,6 +133,31 @@ export class RolloutEvidence {
     return this.#store();
   }
 
+  /** Adds what calls of the model cost in the `elapsedMs` since the last look. */
+  observeCost(
+    evidence: EvidenceRecord,
+    elapsedMs: number,
+    candidate: CallCosts,
+    baseline: CallCosts,
+    { prices, tolerance }: CostTerms,
+  ): EvidenceRecord {
+    this.#load(evidence);
+    this.#kernel.evidence_observe_cost(
+      elapsedMs,
+      candidate.calls,
+      candidate.tookMs,
+      candidate.byBaselineMs,
+      candidate.byCandidateMs,
+      baseline.calls,
+      baseline.tookMs,
+      baseline.byBaselineMs,
+      baseline.byCandidateMs,
+      prices,
+      tolerance,
+    );
+    return this.#store();
+  }
+
   decide(evidence: EvidenceRecord, facts: StepFacts): StepVerdict {
     this.#load(evidence);
     const unknown = Number.NaN;
@@ -132,7 +174,6 @@ export class RolloutEvidence {
       facts.capacity ?? unknown,
       facts.baselineReady,
       facts.costRatio ?? unknown,
-      facts.costRatioMax,
       facts.cost ?? unknown,
       facts.budget ?? unknown,
       facts.accuracy ?? unknown,
@@ -177,6 +218,8 @@ function rounded(value: number): number {
   return Number(value.toPrecision(6));
 }
 
+const against = [EvidenceField.LateLog, EvidenceField.FailLog, EvidenceField.CostLog];
+
 /** What people want to know of a walk's evidence. Odds are the wealths of the bets: 1 says nothing, 250 decides. */
 export function evidenceSummary(evidence: EvidenceRecord): {
   readonly blocks: number;
@@ -184,7 +227,7 @@ export function evidenceSummary(evidence: EvidenceRecord): {
   readonly oddsWorse: number;
   readonly oddsGood: number;
 } {
-  const log = Math.max(evidence[EvidenceField.LateLog] ?? 0, evidence[EvidenceField.FailLog] ?? 0);
+  const log = Math.max(...against.map((field) => evidence[field] ?? 0));
   return {
     blocks: evidence[EvidenceField.Blocks] ?? 0,
     requests: evidence[EvidenceField.Requests] ?? 0,

@@ -17,6 +17,17 @@ export interface CompanionGauges {
   payloadBytes(): number;
 }
 
+/** Counts since a companion's start, as `/signals` tells them. */
+export interface CompanionTotals {
+  readonly requests: number;
+  readonly attained: number;
+  readonly missed: number;
+  readonly failed: number;
+  readonly batches: number;
+  readonly items: number;
+  readonly calls: { readonly calls: number; readonly items: number; readonly tookMs: number };
+}
+
 const seconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1, 2.5, 5, 10];
 const sizes = [1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 128, 256, 512, 1024];
 const ratios = [0.25, 0.5, 0.8, 0.9, 0.95, 1, 1.05, 1.1, 1.25, 1.5, 2, 4, 10];
@@ -154,6 +165,9 @@ export class CompanionMetrics {
   #failed = 0;
   #batches = 0;
   #items = 0;
+  #calls = 0;
+  #callItems = 0;
+  #callMs = 0;
   readonly #exposition: Exposition;
   readonly instruments: readonly Instrument[];
 
@@ -226,8 +240,11 @@ export class CompanionMetrics {
     else this.#missed++;
   }
 
-  /** How requests with an objective ended since the start, and batches with their items: counts that only grow. */
-  totals(): { requests: number; attained: number; missed: number; failed: number; batches: number; items: number } {
+  /**
+   * How requests with an objective ended since the start, batches with their items, and the calls of the model that were
+   * answered with their items and ms: counts that only grow.
+   */
+  totals(): CompanionTotals {
     return {
       requests: this.#attained + this.#missed + this.#failed,
       attained: this.#attained,
@@ -235,7 +252,16 @@ export class CompanionMetrics {
       failed: this.#failed,
       batches: this.#batches,
       items: this.#items,
+      calls: { calls: this.#calls, items: this.#callItems, tookMs: this.#callMs },
     };
+  }
+
+  /** A call of the model with so many items was answered after so many ms. */
+  executed(items: number, ms: number): void {
+    this.executionSeconds.observe(ms / 1000);
+    this.#calls++;
+    this.#callItems += items;
+    this.#callMs += ms;
   }
 
   /** A batch of so many items was sent to the model. */

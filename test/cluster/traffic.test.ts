@@ -136,46 +136,50 @@ suite("rollouts over KServe's own bookkeeping", (test) => {
     await ready('isvc', space.name, name);
     const host = hostOf.inferenceService(space.name, name, 'Knative');
     const load = new OpenLoad(host, `/v1/models/${name}:predict`, { instances: [[1, 2]] }, 60);
-    const walker = new Walker(space.name, load);
-    const rolledOut = async (): Promise<string | undefined> => {
-      await walker.look();
-      return (await walker.service()).status?.components?.predictor?.latestRolledoutRevision;
-    };
+    // What fails from here on ends the load, or this process would not end.
     try {
-      await walker.until(RolloutReason.Idle, 30);
-      const first = await rolledOut();
-
-      let began = Date.now();
-      await walker.deploy('2', quick);
-      await walker.until(RolloutReason.ProvenGood, 500);
-      figure('a good revision is promoted after', (Date.now() - began) / 1000, 's');
-      await until('the second model to be rolled out', async () => (await rolledOut()) !== first, 30_000);
-      const second = await rolledOut();
-      const promotedMs = performance.now();
-
-      began = Date.now();
-      await walker.deploy('3', slowed);
-      await walker.until(RolloutReason.MissesMore, 300);
-      figure('a slow revision is rolled back after', (Date.now() - began) / 1000, 's');
-      assert.is(await rolledOut(), second);
-
-      await walker.deploy('4', quick);
-      await walker.until(RolloutReason.StepPassed, 120);
-      await walker.deploy('5', quick);
-      await walker.until(RolloutReason.AwaitingRevision, 30);
-      await walker.until(RolloutReason.Started, 120);
-      assert.is(await rolledOut(), second, 'the edit is walked against the last that was rolled out');
-
-      const ended = await load.stop();
-      figure('reasons', walker.reasons.join(' '));
-      const failed = ended.filter(({ status }) => status !== 200);
-      assert.is(failed.length, 0, `${failed.length} of ${ended.length} failed: ${JSON.stringify(failed.slice(0, 3))}`);
-      const stale = ended.filter(({ atMs, version }) => version === '1' && atMs > promotedMs + 10_000);
-      assert.is(stale.length, 0, 'the model before the last was served again');
-      const slow = ended.filter(({ version }) => version === '3').length;
-      figure('requests of a slow revision', (100 * slow) / ended.length, '% of all');
+      await walkAll(new Walker(space.name, load), load);
     } finally {
       await load.stop();
     }
   });
+
+  async function walkAll(walker: Walker, load: OpenLoad): Promise<void> {
+    const rolledOut = async (): Promise<string | undefined> => {
+      await walker.look();
+      return (await walker.service()).status?.components?.predictor?.latestRolledoutRevision;
+    };
+    await walker.until(RolloutReason.Idle, 30);
+    const first = await rolledOut();
+
+    let began = Date.now();
+    await walker.deploy('2', quick);
+    await walker.until(RolloutReason.ProvenGood, 500);
+    figure('a good revision is promoted after', (Date.now() - began) / 1000, 's');
+    await until('the second model to be rolled out', async () => (await rolledOut()) !== first, 30_000);
+    const second = await rolledOut();
+    const promotedMs = performance.now();
+
+    began = Date.now();
+    await walker.deploy('3', slowed);
+    await walker.until(RolloutReason.MissesMore, 300);
+    figure('a slow revision is rolled back after', (Date.now() - began) / 1000, 's');
+    assert.is(await rolledOut(), second);
+
+    await walker.deploy('4', quick);
+    await walker.until(RolloutReason.StepPassed, 120);
+    await walker.deploy('5', quick);
+    await walker.until(RolloutReason.AwaitingRevision, 30);
+    await walker.until(RolloutReason.Started, 120);
+    assert.is(await rolledOut(), second, 'the edit is walked against the last that was rolled out');
+
+    const ended = await load.stop();
+    figure('reasons', walker.reasons.join(' '));
+    const failed = ended.filter(({ status }) => status !== 200);
+    assert.is(failed.length, 0, `${failed.length} of ${ended.length} failed: ${JSON.stringify(failed.slice(0, 3))}`);
+    const stale = ended.filter(({ atMs, version }) => version === '1' && atMs > promotedMs + 10_000);
+    assert.is(stale.length, 0, 'the model before the last was served again');
+    const slow = ended.filter(({ version }) => version === '3').length;
+    figure('requests of a slow revision', (100 * slow) / ended.length, '% of all');
+  }
 });

@@ -1,5 +1,6 @@
 import * as assert from 'uvu/assert';
 import {
+  type CallCosts,
   evidenceSummary,
   type Outcomes,
   RolloutAction,
@@ -23,7 +24,6 @@ const calm: StepFacts = {
   capacity: undefined,
   baselineReady: 2,
   costRatio: undefined,
-  costRatioMax: 1.5,
   cost: undefined,
   budget: undefined,
   accuracy: undefined,
@@ -34,6 +34,12 @@ const calm: StepFacts = {
 };
 
 const outcomes = (requests: number, late = 0, failed = 0): Outcomes => ({ requests, late, failed });
+
+/** So many calls that took so long, of sizes for which both curves say 55 ms. */
+const spent = (calls: number, tookMs: number, byMs = calls * 55): CallCosts => ({
+  ...{ calls, tookMs },
+  ...{ byBaselineMs: byMs, byCandidateMs: byMs },
+});
 
 for (const flavour of ['simd', 'scalar', 'debug'] as const) {
   suite(`the rollout's kernel (${flavour})`, (test) => {
@@ -47,6 +53,45 @@ for (const flavour of ['simd', 'scalar', 'debug'] as const) {
       }
       assert.throws(() => kernel.observe(none, -1, outcomes(1), outcomes(1), 0.99));
       assert.throws(() => kernel.observe(none, 1, outcomes(1), outcomes(1), 1));
+    });
+
+    test('refuses calls that cannot be, and prices and tolerances that are none', () => {
+      const none = kernel.begin();
+      const terms = { prices: 1, tolerance: 1.5 };
+      for (const wrong of [spent(-1, 0), spent(1, -1), spent(1, 55, 0), spent(1, 55, Number.NaN), spent(1e13, 1)]) {
+        assert.throws(() => kernel.observeCost(none, 1000, wrong, spent(1, 55), terms));
+        assert.throws(() => kernel.observeCost(none, 1000, spent(1, 55), wrong, terms));
+      }
+      for (const wrong of [{ prices: 0 }, { prices: Number.NaN }, { tolerance: 0.9 }]) {
+        assert.throws(() => kernel.observeCost(none, 1000, spent(1, 55), spent(1, 55), { ...terms, ...wrong }));
+      }
+    });
+
+    test('calls that took twice as long cost too much after a minute, not after a few; not where the price is half', () => {
+      const blocksUntil = (prices: number, facts: Partial<StepFacts> = {}): number => {
+        let evidence = kernel.begin();
+        for (let block = 1; block <= 200; block++) {
+          const terms = { prices, tolerance: 1.5 };
+          evidence = kernel.observeCost(evidence, 4000, spent(8, 8 * 110), spent(80, 80 * 55), terms);
+          if (kernel.decide(evidence, { ...calm, ...facts }).reason === RolloutReason.CostsMore) return block;
+        }
+        return Number.POSITIVE_INFINITY;
+      };
+      const blocks = blocksUntil(1);
+      assert.ok(blocks >= 10 && blocks <= 40, `${blocks} blocks`);
+      assert.is(blocksUntil(0.5), Number.POSITIVE_INFINITY);
+      assert.is(blocksUntil(1, { accuracy: 0.9, baselineAccuracy: 0.8 }), Number.POSITIVE_INFINITY);
+    });
+
+    test('a curve that is wrong speaks against nobody: calls that cost the same by either curve do not', () => {
+      let evidence = kernel.begin();
+      for (let block = 0; block < 200; block++) {
+        // By the baseline's curve, a guess at single requests, the candidate takes three times as long.
+        const own = { calls: 8, tookMs: 8 * 55, byBaselineMs: 8 * 18, byCandidateMs: 8 * 55 };
+        const other = { calls: 40, tookMs: 40 * 90, byBaselineMs: 40 * 90, byCandidateMs: 40 * 88 };
+        evidence = kernel.observeCost(evidence, 4000, own, other, { prices: 1, tolerance: 1.5 });
+      }
+      assert.ok(evidenceSummary(evidence).oddsWorse <= 1, JSON.stringify(evidenceSummary(evidence)));
     });
 
     test('refuses steps that go nowhere', () => {

@@ -1,6 +1,6 @@
 import { planRollout } from '../../src/controller/rollout/rollout.ts';
 import type { RolloutState } from '../../src/controller/rollout/state.ts';
-import type { RevisionView } from '../../src/controller/rollout/view.ts';
+import type { ModelCalls, RevisionView } from '../../src/controller/rollout/view.ts';
 import { type Outcomes, RolloutEvidence, RolloutReason } from '../../src/kernels/rollout-evidence.ts';
 import { Random } from '../../src/simulator/random.ts';
 
@@ -13,9 +13,12 @@ export interface Weather {
 export interface InstantWalk {
   readonly candidate: Weather;
   readonly stable: Weather;
-  /** Ms of a batch at the candidate as a multiple of the stable one's, and the noise (sigma) of both curves. */
+  /** Ms of a batch at the candidate as a multiple of the stable one's, and the noise (sigma) of both curves and of each call. */
   readonly slowed?: number;
   readonly noise?: number;
+  readonly callNoise?: number;
+  /** What a second makes of the times of either revision's calls. Default 1. */
+  readonly hour?: (of: 'candidate' | 'stable', second: number) => number;
   /** Requests a second of the whole service. */
   readonly rate: number;
   readonly quantile?: number;
@@ -33,7 +36,7 @@ const kernel = new RolloutEvidence();
 /** Walks one revision with a KServe that does at once what it is told, and says how it ended. */
 export function walkOnce(walk: InstantWalk, seed: number, secondsMax = 1500): WalkEnd {
   const random = new Random(seed);
-  const { noise = 0.1, slowed = 1, quantile = 0.99 } = walk;
+  const { noise = 0.1, callNoise = 0.1, slowed = 1, quantile = 0.99, hour = () => 1 } = walk;
   const curve = (factor: number): RevisionView['latencyMs'] =>
     [1, 4, 16].map((items) => ({ items, expected: (50 + 5 * items) * factor * random.noise(noise) }));
   let state: RolloutState | undefined;
@@ -42,6 +45,8 @@ export function walkOnce(walk: InstantWalk, seed: number, secondsMax = 1500): Wa
   for (let second = 1; second <= secondsMax; second++) {
     const candidate = draw((walk.rate * percent) / 100, walk.candidate.late(second, random), random);
     const stable = draw((walk.rate * (100 - percent)) / 100, walk.stable.late(second, random), random);
+    const candidateCalls = calls(candidate.requests, slowed * hour('candidate', second), callNoise, random);
+    const stableCalls = calls(stable.requests, hour('stable', second), callNoise, random);
     exposed += candidate.requests;
     const plan = planRollout(
       state,
@@ -64,8 +69,8 @@ export function walkOnce(walk: InstantWalk, seed: number, secondsMax = 1500): Wa
         plannedReplicas: 2,
         maxReplicas: 0,
         revisions: new Map([
-          ['a', { readyReplicas: 2, outcomes: stable, latencyMs: curve(1) }],
-          ['b', { readyReplicas: 2, outcomes: candidate, latencyMs: curve(slowed) }],
+          ['a', { readyReplicas: 2, outcomes: stable, calls: stableCalls, latencyMs: curve(1) }],
+          ['b', { readyReplicas: 2, outcomes: candidate, calls: candidateCalls, latencyMs: curve(slowed) }],
         ]),
       },
       kernel,
@@ -87,6 +92,17 @@ function draw(mean: number, late: number, random: Random): Outcomes {
     if (random.uniform() < late) missed++;
   }
   return { requests, late: missed, failed: 0 };
+}
+
+/** The calls that so many requests of a second are made in: a tenth of them together. */
+export function calls(requests: number, slowed: number, noise: number, random: Random): ModelCalls {
+  let [count, tookMs] = [0, 0];
+  const size = Math.max(1, Math.round(requests / 10));
+  for (let left = requests; left > 0; left -= size) {
+    count++;
+    tookMs += (50 + 5 * Math.min(size, left)) * slowed * random.noise(noise);
+  }
+  return { calls: count, items: requests, tookMs };
 }
 
 /** Always the same. */

@@ -3,6 +3,7 @@ import { readRolloutState, rolloutStateText } from '../../src/controller/rollout
 import type { RevisionView, RolloutView } from '../../src/controller/rollout/view.ts';
 import { RolloutEvidence, RolloutReason } from '../../src/kernels/rollout-evidence.ts';
 import { Random } from '../../src/simulator/random.ts';
+import { calls } from './instant-walk.ts';
 import type { KServeTraffic } from './kserve-traffic.ts';
 
 /** How a model behaves: probabilities that a request is late or fails, and the ms of a batch of n items. */
@@ -144,6 +145,7 @@ export class RolloutDrive {
       views.set(name, {
         readyReplicas: ready ? (this.replicas.get(name) ?? 1) : 0,
         outcomes: this.signals ? { requests, late: missed + broken, failed: broken } : undefined,
+        calls: this.signals ? calls(requests, (baseMs + itemMs) / 55, 0.1, this.#random) : undefined,
         latencyMs: times,
         capacity: 40 / ((baseMs + itemMs * 4) / 70),
         ...(accuracy === undefined ? {} : { accuracy }),

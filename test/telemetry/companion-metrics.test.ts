@@ -86,7 +86,7 @@ suite('companion metrics', (test) => {
     const metrics = create();
     metrics.answered(1000, 150, 40, 10, true);
     metrics.answered(1000, 250, 40, 10, false);
-    metrics.executionSeconds.observe(0.03);
+    metrics.executed(4, 30);
     metrics.predictionRatio.observe(1.1);
     metrics.batches.add(1, 'full');
     const { plain, open } = await pagesOf(metrics);
@@ -128,8 +128,10 @@ suite('companion metrics', (test) => {
     metrics.objective(3, false, true);
     metrics.dispatched(16);
     metrics.dispatched(2);
-    const totals = metrics.totals();
-    assert.equal(totals, { requests: 3, attained: 1, missed: 1, failed: 1, batches: 2, items: 18 });
+    metrics.executed(16, 130);
+    metrics.executed(2, 60);
+    const calls = { calls: 2, items: 18, tookMs: 190 };
+    assert.equal(metrics.totals(), { requests: 3, attained: 1, missed: 1, failed: 1, batches: 2, items: 18, calls });
   });
 
   test('attainment is 1 without traffic, else the share of the last minute', () => {

@@ -1,10 +1,7 @@
 import type { CompanionSignals, LatencySample } from '../signals/parse-signals.ts';
+import { isStarved } from '../signals/starved.ts';
 import type { HeardFrom } from './problem.ts';
 
-/** A companion that runs later than this share of the objective measures its node and not its model. */
-const lagShare = 0.1;
-/** Half a cgroup's scheduling period: below that lag is a sweep of the heap. */
-const lagLeastMs = 50;
 /** A companion that has seen less than this share of what the busiest one saw mostly repeats what it assumed at its start. */
 const experienced = 0.25;
 
@@ -18,7 +15,7 @@ export function credibleCurves(heard: readonly HeardFrom[], sloMs: number): Map<
   const byRevision = new Map<string, CompanionSignals[]>();
   for (const { pod, report } of heard) {
     if (!report || pod.ending || report.signals.latencyMs.length === 0) continue;
-    if (report.signals.eventLoopLagMs > Math.max(lagLeastMs, lagShare * sloMs)) continue;
+    if (isStarved(report.signals, sloMs)) continue;
     const known = byRevision.get(pod.revision);
     if (known) known.push(report.signals);
     else byRevision.set(pod.revision, [report.signals]);

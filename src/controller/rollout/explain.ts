@@ -7,7 +7,8 @@ const sentences: Readonly<Record<number, string>> = {
   [RolloutReason.ProvenGood]: 'it is proven to meet the objective as often, within the margin',
   [RolloutReason.MissesMore]: 'it is proven to miss the objective more often',
   [RolloutReason.FailsMore]: 'it is proven to fail more often',
-  [RolloutReason.CostsMore]: 'a request costs more than half as much again, and no higher accuracy is declared',
+  [RolloutReason.CostsMore]:
+    'a request is proven to cost more than half as much again, and no higher accuracy is declared',
   [RolloutReason.OverBudget]: 'serving everything with it would cost more than the budget',
   [RolloutReason.BelowFloor]: 'its declared accuracy is below the floor',
   [RolloutReason.LessAccurate]: 'its declared accuracy is lower, and it is not cheaper',

@@ -1,4 +1,5 @@
 import type { StepFacts } from '../../kernels/rollout-evidence.ts';
+import { priceRatio } from './call-costs.ts';
 import type { RolloutState } from './state.ts';
 import type { RevisionView, RolloutView } from './view.ts';
 
@@ -10,8 +11,6 @@ export const settleMs = 3_000;
 const leastMs = 15_000;
 const leastRequests = 20;
 const silentMsMax = 60_000;
-/** A request may cost half as much again before that alone speaks against a candidate. */
-const costRatioMax = 1.5;
 
 /** The percentage after this one. */
 export function nextPercent(percent: number): number {
@@ -51,7 +50,6 @@ export function factsOf(state: RolloutState, view: RolloutView): StepFacts {
     capacity: percent > 0 && candidate.capacity ? candidate.capacity : stable.capacity || undefined,
     baselineReady: stable.readyReplicas > 0 ? stable.readyReplicas : view.plannedReplicas,
     costRatio: percent > 0 ? costRatio(candidate, stable) : undefined,
-    costRatioMax,
     cost: costOfAll(candidate, view),
     budget: view.budget,
     accuracy: candidate.accuracy,
@@ -76,8 +74,7 @@ export function costRatio(candidate: RevisionView, stable: RevisionView): number
     least = Math.min(least ?? Number.POSITIVE_INFINITY, expected / other);
   }
   if (least === undefined) return undefined;
-  const prices = candidate.price !== undefined && stable.price ? candidate.price / stable.price : 1;
-  return least * prices;
+  return least * priceRatio(candidate, stable);
 }
 
 function costOfAll(candidate: RevisionView, view: RolloutView): number | undefined {

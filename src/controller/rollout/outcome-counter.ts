@@ -1,18 +1,33 @@
 import type { Outcomes } from '../../kernels/rollout-evidence.ts';
+import type { ModelCalls } from './view.ts';
 
 /** Counts of one pod since its companion started. */
 export interface PodTotals {
   readonly uid: string;
   readonly revision: string;
   readonly uptimeMs: number;
-  readonly totals: { readonly requests: number; readonly missed: number; readonly failed: number } | undefined;
+  readonly totals: Totals | undefined;
+  /** Whether the companion itself was starved: what it took for its model's time is then its own. */
+  readonly starved?: boolean;
+}
+
+interface Totals {
+  readonly requests: number;
+  readonly missed: number;
+  readonly failed: number;
+  /** Undefined: a companion of an older version. */
+  readonly calls?: ModelCalls | undefined;
 }
 
 interface Seen {
   readonly uptimeMs: number;
-  readonly requests: number;
-  readonly missed: number;
-  readonly failed: number;
+  readonly totals: Totals;
+}
+
+/** What ended at one revision since the last look. */
+export interface Ended extends Outcomes {
+  /** Undefined where no pod tells its calls, or all that do were starved. */
+  readonly calls: ModelCalls | undefined;
 }
 
 /**
@@ -25,21 +40,22 @@ interface Seen {
 export class OutcomeCounter {
   #seen = new Map<string, Seen>();
 
-  take(pods: readonly PodTotals[]): Map<string, Outcomes> {
-    const outcomes = new Map<string, Outcomes>();
+  take(pods: readonly PodTotals[]): Map<string, Ended> {
+    const ended = new Map<string, Ended>();
     const seen = new Map<string, Seen>();
-    for (const { uid, revision, uptimeMs, totals } of pods) {
+    for (const { uid, revision, uptimeMs, totals, starved } of pods) {
       if (!totals) continue;
-      const now: Seen = { uptimeMs, ...pick(totals) };
+      const now: Seen = { uptimeMs, totals };
       const before = this.#seen.get(uid);
       seen.set(uid, now);
-      const sum = outcomes.get(revision) ?? { requests: 0, late: 0, failed: 0 };
-      const gained = before ? since(before, now) : { requests: 0, missed: 0, failed: 0 };
+      const sum = ended.get(revision) ?? nothing;
+      const gained = before ? since(before, now) : none(totals);
       const failed = Math.min(gained.failed, gained.requests);
-      outcomes.set(revision, {
+      ended.set(revision, {
         requests: sum.requests + gained.requests,
         late: sum.late + Math.min(gained.missed + failed, gained.requests),
         failed: sum.failed + failed,
+        calls: added(sum.calls, starved ? undefined : gained.calls),
       });
     }
     // A pod that could not be read this time is remembered, or its next report would count for nothing.
@@ -48,32 +64,38 @@ export class OutcomeCounter {
       if (!totals && before) seen.set(uid, before);
     }
     this.#seen = seen;
-    return outcomes;
+    return ended;
   }
 }
 
-function pick({
-  requests,
-  missed,
-  failed,
-}: {
-  requests: number;
-  missed: number;
-  failed: number;
-}): Omit<Seen, 'uptimeMs'> {
-  return { requests, missed, failed };
+const nothing: Ended = { requests: 0, late: 0, failed: 0, calls: undefined };
+
+function none({ calls }: Totals): Totals {
+  return { requests: 0, missed: 0, failed: 0, calls: calls && { calls: 0, items: 0, tookMs: 0 } };
 }
 
-function since(before: Seen, now: Seen): Omit<Seen, 'uptimeMs'> {
-  const anew =
-    now.uptimeMs < before.uptimeMs ||
-    now.requests < before.requests ||
-    now.missed < before.missed ||
-    now.failed < before.failed;
-  if (anew) return pick(now);
+function since(before: Seen, now: Seen): Totals {
+  const less = difference(now.totals, before.totals);
+  const { calls } = less;
+  const shrank = [less.requests, less.missed, less.failed, ...(calls ? Object.values(calls) : [])].some((n) => n < 0);
+  return now.uptimeMs < before.uptimeMs || shrank ? now.totals : less;
+}
+
+function difference(now: Totals, before: Totals): Totals {
+  const then = before.calls ?? { calls: 0, items: 0, tookMs: 0 };
   return {
     requests: now.requests - before.requests,
     missed: now.missed - before.missed,
     failed: now.failed - before.failed,
+    calls: now.calls && {
+      calls: now.calls.calls - then.calls,
+      items: now.calls.items - then.items,
+      tookMs: now.calls.tookMs - then.tookMs,
+    },
   };
+}
+
+function added(one: ModelCalls | undefined, other: ModelCalls | undefined): ModelCalls | undefined {
+  if (!one || !other) return one ?? other;
+  return { calls: one.calls + other.calls, items: one.items + other.items, tookMs: one.tookMs + other.tookMs };
 }

@@ -6,6 +6,7 @@ import {
   type StepVerdict,
 } from '../../kernels/rollout-evidence.ts';
 import { adopt, compareSpec, follow, revisionsOf } from './bookkeeping.ts';
+import { comparedCosts, costTolerance } from './call-costs.ts';
 import { factsOf, nextPercent, replicasToKeep, settleMs } from './facts.ts';
 import { type RevisionFloor, successorFloors } from './floors.ts';
 import type { RolloutState } from './state.ts';
@@ -101,15 +102,22 @@ function walk(walking: RolloutState, view: RolloutView, kernel: RolloutEvidence)
 function gather(state: RolloutState, view: RolloutView, kernel: RolloutEvidence): RolloutState {
   const { nowMs } = view;
   const settled = state.settledMs !== null && state.percent !== 0 && nowMs - state.settledMs >= settleMs;
-  const candidate = view.revisions.get(state.candidate)?.outcomes;
-  const stable = view.revisions.get(state.stable)?.outcomes;
+  const [own, baseline] = [view.revisions.get(state.candidate), view.revisions.get(state.stable)];
+  const [candidate, stable] = [own?.outcomes, baseline?.outcomes];
   if (!settled || !candidate || !stable) return { ...state, gatheredMs: nowMs };
+  const elapsedMs = Math.max(nowMs - state.gatheredMs, 0);
+  let evidence = kernel.observe(state.evidence, elapsedMs, candidate, stable, view.quantile);
+  const costs = own && baseline && comparedCosts(own, baseline);
+  if (costs) {
+    const terms = { prices: costs.prices, tolerance: costTolerance };
+    evidence = kernel.observeCost(evidence, elapsedMs, costs.candidate, costs.stable, terms);
+  }
   return {
     ...state,
     gatheredMs: nowMs,
     candidateMs: candidate.requests > 0 ? nowMs : state.candidateMs,
     stableMs: stable.requests > 0 ? nowMs : state.stableMs,
-    evidence: kernel.observe(state.evidence, Math.max(nowMs - state.gatheredMs, 0), candidate, stable, view.quantile),
+    evidence,
   };
 }
 

@@ -4,6 +4,7 @@ import { type KubeObject, kinds } from '../../kube/objects.ts';
 import type { InferencePolicyStatus } from '../../policy/inference-policy.ts';
 import { Canary } from '../actuators/canary.ts';
 import type { HeardPod, RolloutInput, RolloutOutcome, RolloutStep } from '../reconcile/rollout-step.ts';
+import { isStarved } from '../signals/starved.ts';
 import { bypassedCanaries, bypassMessage, canaryNames, canaryServiceName } from './bypass.ts';
 import { explain } from './explain.ts';
 import { OutcomeCounter } from './outcome-counter.ts';
@@ -126,6 +127,7 @@ export class Rollout implements RolloutStep {
         revision,
         uptimeMs: signals?.uptimeMs ?? 0,
         totals: signals?.totals,
+        starved: signals !== undefined && isStarved(signals, policy.sloMs),
       })),
     );
     const consent = policy.rollout === 'auto' && observed.target.kind === 'InferenceService';
@@ -136,6 +138,7 @@ export class Rollout implements RolloutStep {
       revisions.set(name, {
         readyReplicas: own.filter(({ ready }) => ready).length,
         outcomes: outcomes.get(name),
+        calls: outcomes.get(name)?.calls,
         capacity: capacity && capacity > 0 ? capacity : undefined,
         latencyMs: curveOf(own),
         price: prices.get(name),

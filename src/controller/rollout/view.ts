@@ -30,6 +30,8 @@ export interface RevisionView {
   readonly readyReplicas: number;
   /** What ended there since the last look; undefined where nothing could be read. */
   readonly outcomes?: Outcomes | undefined;
+  /** Calls of the model that ended there since the last look; undefined where none told them that was not starved itself. */
+  readonly calls?: ModelCalls | undefined;
   /** Items a second that one replica serves within the objective. */
   readonly capacity?: number | undefined;
   /** Expected ms of a batch of so many items, as its companions learned it. */
@@ -37,6 +39,13 @@ export interface RevisionView {
   /** Of one replica an hour. */
   readonly price?: number | undefined;
   readonly accuracy?: number | undefined;
+}
+
+/** Calls of a model that were answered, with their items and the ms that they took. */
+export interface ModelCalls {
+  readonly calls: number;
+  readonly items: number;
+  readonly tookMs: number;
 }
 
 /** Percent of the traffic that a revision has, as KServe reports it. */

@@ -45,6 +45,8 @@ export interface SignalTotals {
   readonly failed: number;
   readonly batches: number;
   readonly items: number;
+  /** Calls of the model that were answered, with their items and the ms that they took; older companions do not say. */
+  readonly calls: { readonly calls: number; readonly items: number; readonly tookMs: number } | undefined;
 }
 
 /** A companion said something that cannot be. What it says is left out as a whole. */
@@ -154,7 +156,7 @@ function joined(lanes: readonly Lane[]): LatencySample[] {
 
 function readTotals(value: unknown): SignalTotals {
   const totals = fields(value, 'totals');
-  const read = (name: keyof SignalTotals) => within(totals[name], `totals.${name}`, 0, 1e15);
+  const read = (name: Exclude<keyof SignalTotals, 'calls'>) => within(totals[name], `totals.${name}`, 0, 1e15);
   return {
     requests: read('requests'),
     attained: read('attained'),
@@ -162,6 +164,11 @@ function readTotals(value: unknown): SignalTotals {
     failed: read('failed'),
     batches: read('batches'),
     items: read('items'),
+    calls: orNull(totals.calls, (each) => {
+      const calls = fields(each, 'totals.calls');
+      const readCall = (name: string) => within(calls[name], `totals.calls.${name}`, 0, 1e15);
+      return { calls: readCall('calls'), items: readCall('items'), tookMs: readCall('tookMs') };
+    }),
   };
 }
 

@@ -11,7 +11,8 @@ import {
 } from '../../support/instant-walk.ts';
 import { suite } from '../../support/suite.ts';
 
-const walksOfEach = 300;
+/** Enough for one in a hundred to be seen. */
+const walksOfEach = 150;
 const promised = steady(0.005);
 
 /** The same bursts at both revisions: the load's, not the model's. */
@@ -41,6 +42,21 @@ const equal: Readonly<Record<string, (seed: number) => InstantWalk>> = {
     stable: bursts(0.005, 100, 5, seed + 1e6),
     rate: 40,
   }),
+  'calls of very uneven times': () => ({
+    ...{ candidate: promised, stable: promised, rate: 40 },
+    ...{ noise: 0.3, callNoise: 0.8 },
+  }),
+  'a fifth dearer, with noise': () => ({
+    ...{ candidate: promised, stable: promised, rate: 40 },
+    ...{ slowed: 1.2, callNoise: 0.5 },
+  }),
+  'half a minute in which one of both is starved': (seed) => {
+    const from = 20 + (seed % 200);
+    return {
+      ...{ candidate: promised, stable: promised, rate: 40 },
+      hour: (of, second) => (of === 'candidate' && second >= from && second < from + 30 ? 4 : 1),
+    };
+  },
 };
 
 /** Three times the time of a batch: whether or not that misses the objective depends on the objective. */
@@ -48,6 +64,19 @@ const slowed: Readonly<Record<string, () => InstantWalk>> = {
   'misses the objective': () => ({ candidate: steady(0.6), stable: promised, rate: 40 }),
   'misses it now and then': () => ({ candidate: steady(0.12), stable: promised, rate: 40 }),
   'meets it, with uneven times': () => ({ candidate: promised, stable: promised, rate: 40, slowed: 3, noise: 0.2 }),
+};
+
+/** Within the objective all the same, which leaves its cost. */
+const dear: Readonly<Record<string, () => InstantWalk>> = {
+  'costs twice as much': () => ({ candidate: promised, stable: promised, rate: 40, slowed: 2 }),
+  'costs twice as much, with noise': () => ({
+    ...{ candidate: promised, stable: promised, rate: 40 },
+    ...{ slowed: 2, noise: 0.1, callNoise: 0.5 },
+  }),
+  'costs twice as much, at ten times the load': () => ({
+    ...{ candidate: promised, stable: promised, rate: 400 },
+    ...{ slowed: 2, callNoise: 0.3 },
+  }),
 };
 
 function walks(kind: (seed: number) => InstantWalk): WalkEnd[] {
@@ -62,6 +91,15 @@ suite('the sequential test, over thousands of seeded walks', (test) => {
       assert.ok(1 - ProvenGood - None <= 0.01, JSON.stringify(shares));
       assert.ok(ProvenGood >= 0.98, JSON.stringify(shares));
       assert.ok(seconds <= 600, `median ${seconds} s`);
+    });
+  }
+
+  for (const [name, kind] of Object.entries(dear)) {
+    test(`finds a revision that ${name}`, () => {
+      const { shares, seconds, exposed } = summary(walks(kind));
+      assert.ok((shares[RolloutReason[RolloutReason.CostsMore]] ?? 0) >= 0.98, JSON.stringify(shares));
+      assert.ok((shares[RolloutReason[RolloutReason.ProvenGood]] ?? 0) <= 0.01, JSON.stringify(shares));
+      assert.ok(seconds <= 600 && exposed <= 0.1, `median ${seconds} s, ${exposed} of all requests`);
     });
   }
 
