@@ -1,9 +1,10 @@
 import { WireKernel, WireStatus } from '../src/kernels/wire.ts';
-import { createProtocols } from '../src/protocol/json-protocol.ts';
-import type { BatchProtocol, Measured, MergeInput } from '../src/protocol/protocol.ts';
+import type { BatchProtocol, Measured, MergeInput, Spliced } from '../src/protocol/protocol.ts';
+import { createProtocols } from '../src/protocol/protocols.ts';
 import { interleave, timesCheaper, typical } from './measure.ts';
 import type { BenchReport, BenchRow } from './report.ts';
 import { base64Body, batchOf, numbersBody, objectsBody, plainJob, type WireBatch } from './wire-bodies.ts';
+import { rawRows } from './wire-raw.ts';
 
 const batchSize = 32;
 /** Body size in bytes, its name, and how many times less CPU it must take: bodies measured before, and with measuring. */
@@ -25,6 +26,7 @@ export async function run(progress: (text: string) => void): Promise<BenchReport
       rows.push(...compare(protocols[version], batch, size));
     }
   }
+  rows.push(...rawRows(progress));
   rows.push(...validation(progress));
   return {
     name: 'wire',
@@ -36,6 +38,9 @@ export async function run(progress: (text: string) => void): Promise<BenchReport
         'parses the reply, takes it apart and stringifies each part. "Whole" is validation and measuring of each body, ' +
         'merge and split; "merge and split" is what is left once a body has been measured on its arrival. The reply is validated in both. ' +
         '"Into one buffer" copies the merged body together whatever its size, which the companion does not do.',
+      'Raw tensors: batches of 32 requests with one FP32 tensor of one row each, and a reply of 10 numbers a row. "Merge" takes ' +
+        'measured requests, "whole" measures them and splits the reply as well; both count the bytes of the tensors. ' +
+        '"Into one buffer" is what the merge would cost if tensors were copied.',
       'CPU of the process (garbage collection included), ways in turns, medians of 15 rounds.',
     ],
   };
@@ -49,7 +54,7 @@ function compare(protocol: BatchProtocol, batch: WireBatch, size: (typeof sizes)
     merge: () => splice(protocol, batch, measured),
     whole: () => splice(protocol, batch, measureAll(protocol, batch.bodies)),
     joined: () => {
-      Buffer.concat(protocol.merge(measured));
+      Buffer.concat(protocol.merge(measured).slices);
       protocol.split(batch.reply, measured);
     },
   });
@@ -76,16 +81,16 @@ function measureAll(protocol: BatchProtocol, bodies: readonly Buffer[]): MergeIn
 }
 
 /** What the companion does with a batch: one merged body for the model, one body for each caller. */
-function splice(protocol: BatchProtocol, batch: WireBatch, inputs: readonly MergeInput[]): Buffer[][] {
-  if (protocol.merge(inputs).length === 0) throw new Error('nothing was merged');
-  return protocol.split(batch.reply, inputs) as Buffer[][];
+function splice(protocol: BatchProtocol, batch: WireBatch, inputs: readonly MergeInput[]): Spliced[] {
+  if (protocol.merge(inputs).slices.length === 0) throw new Error('nothing was merged');
+  return protocol.split(batch.reply, inputs) as Spliced[];
 }
 
 /** Both sides must give the same values, or the comparison is worth nothing. */
 function verify(protocol: BatchProtocol, batch: WireBatch, inputs: readonly MergeInput[]): void {
   const plain = plainJob(batch);
-  const merged = Buffer.concat(protocol.merge(inputs));
-  const parts = (protocol.split(batch.reply, inputs) as Buffer[][]).map((slices) => Buffer.concat(slices));
+  const merged = Buffer.concat(protocol.merge(inputs).slices);
+  const parts = (protocol.split(batch.reply, inputs) as Spliced[]).map(({ slices }) => Buffer.concat(slices));
   const same = (a: Buffer, b: Buffer) => JSON.stringify(JSON.parse(`${a}`)) === JSON.stringify(JSON.parse(`${b}`));
   if (!same(merged, plain.merged)) throw new Error(`${protocol.name}: the two sides merge differently`);
   if (!parts.every((part, i) => same(part, plain.parts[i] as Buffer))) {

@@ -2,7 +2,7 @@
 
 /** Version of the boundary. */
 export enum WireAbi {
-  Version = 3,
+  Version = 4,
 }
 
 /** What a scan of a body came to. */
@@ -26,6 +26,10 @@ export enum WireStatus {
   TooMany = 8,
   /** A reply holds a list beside its rows: it may have one element for each item, so it cannot go to every caller. */
   ListBeside = 9,
+  /** Sizes of raw tensors, their shapes and datatypes, and the bytes that are there do not agree. */
+  Raw = 10,
+  /** Not a message by the encoding of Protocol Buffers, at the offset. */
+  Message = 11,
 }
 
 /** How a scan names a body's template: below `Places` its place in the kernel's table of templates. */
@@ -48,4 +52,12 @@ export enum HoleKind {
   Timeout = 4,
   /** The value of the request parameter `priority`. */
   Priority = 5,
+  /** The value of a tensor's `binary_data_size`. The n-th one belongs to the n-th raw tensor. */
+  RawSize = 6,
+  /** A raw tensor whose elements have one width. */
+  Raw = 7,
+  /** A raw tensor of BYTES, each element behind its length. Its rows are its elements. */
+  RawStrings = 8,
+  /** In a message: a length. Its `rows` is the first hole behind what it announces. */
+  Length = 9,
 }

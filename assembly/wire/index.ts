@@ -6,6 +6,9 @@
 // split by filling its holes with each caller's rows. Nothing outside the holes is ever touched.
 import { WireAbi, WireStatus } from './codes';
 import { resetKeys } from './fields';
+import { cutElements } from './elements';
+import { beginMessage, endMessage, nextAt, stepMessage } from './message';
+import { beginRaws, cutStrings, placeRaws } from './raw';
 import { renderParts, renderStart } from './render';
 import { cutRows } from './rows';
 import { placeTemplate } from './template';
@@ -13,7 +16,7 @@ import { skipSpace } from './text';
 import { formV1, itemsV1, measureV1 } from './v1';
 import { formV2, itemsV2, measureV2 } from './v2';
 import { scanValue } from './value';
-import { beginScan, body, BODY_MAX, cuts, CUTS_MAX, fail, failure, failureAt, found, holeCount, holes, ids, plain } from './window';
+import { beginScan, body, BODY_MAX, cuts, CUTS_MAX, fail, failure, failureAt, found, holeCount, holes, ids, styles } from './window';
 
 export function abi_version(): u32 {
   return WireAbi.Version;
@@ -70,8 +73,17 @@ export function measure_v1(length: u32, reply: u32): u32 {
 /** The same for V2. */
 export function measure_v2(length: u32, reply: u32): u32 {
   open(length);
-  finish(measureV2(skipSpace(body), reply != 0), length);
+  finish(measureV2(skipSpace(body), reply != 0, false), length);
   return settle(length, itemsV2, formV2, reply != 0);
+}
+
+/** The same for a V2 body of `length` bytes of JSON in the window and `raw` bytes of tensors behind it, which are not. */
+export function measure_raw(length: u32, raw: u32, reply: u32): u32 {
+  open(length);
+  beginRaws();
+  finish(measureV2(skipSpace(body), reply != 0, true), length);
+  if (failure == WireStatus.Ok) placeRaws(length, raw);
+  return settle(length, itemsV2, formV2, reply != 0, raw);
 }
 
 /**
@@ -81,8 +93,14 @@ export function measure_v2(length: u32, reply: u32): u32 {
 export function cut(hole: u32, parts: u32, per_row: u32): u32 {
   assert(hole < holeCount && parts <= CUTS_MAX && per_row >= 1);
   const at = holes + (<usize>hole << 4);
-  const numbers = load<u8>(plain + hole) != 0;
+  const numbers = load<u8>(styles + hole) != 0;
   return cutRows(body, body + load<u32>(at, 4), body + load<u32>(at, 8), numbers, parts, per_row) ? 1 : 0;
+}
+
+/** Cuts a BYTES tensor of `length` bytes at `at` of the window, as `cut` does. 0: its lengths do not fill it so. */
+export function cut_strings(at: u32, length: u32, parts: u32, per_row: u32): u32 {
+  assert(<usize>at + length <= BODY_MAX && parts <= CUTS_MAX);
+  return cutStrings(body + at, body + at + length, parts, per_row) ? 1 : 0;
 }
 
 /**
@@ -93,6 +111,44 @@ export function render(length: u32, parts: u32): u32 {
   assert(<usize>length <= BODY_MAX && parts <= CUTS_MAX);
   store<u32>(found, <u32>(renderStart(length) - body), 20);
   return renderParts(length, parts) ? 1 : 0;
+}
+
+/** Starts a ModelInferRequest, or with `reply` a ModelInferResponse. */
+export function message_begin(reply: u32): void {
+  beginScan();
+  beginMessage(reply != 0);
+}
+
+/**
+ * Reads the piece of `bytes` bytes at `at` of the window, the next one of a message of which `left` bytes are still to
+ * come. Returns how many of them are done with, or u32.MAX_VALUE where the message is none; the table of findings then
+ * says where in the window the rest goes on.
+ */
+export function message_step(at: u32, bytes: u32, left: u32): u32 {
+  assert(<usize>at + bytes <= BODY_MAX);
+  const done = stepMessage(body + at, bytes, left);
+  store<u32>(found, <u32>(nextAt - body), 20);
+  return done;
+}
+
+/** Ends a message of `length` bytes and writes the findings down. Returns a WireStatus. */
+export function message_end(length: u32, reply: u32): u32 {
+  const items = endMessage();
+  if (failure == WireStatus.Ok) {
+    store<u32>(found, items);
+    store<u32>(found, 1, 4);
+    store<u32>(found, holeCount, 12);
+    if (reply == 0) store<u32>(found, placeTemplate(length, 1), 16);
+  } else store<u32>(found, <u32>failureAt, 8);
+  return failure;
+}
+
+/** As `cut`, for the elements in hole `hole` of a message that is all in the window. */
+export function cut_elements(hole: u32, parts: u32, per_row: u32): u32 {
+  assert(hole < holeCount && parts <= CUTS_MAX && per_row >= 1);
+  const at = holes + (<usize>hole << 4);
+  const style = load<u8>(styles + hole);
+  return cutElements(body, body + load<u32>(at, 4), body + load<u32>(at, 8), style, parts, per_row) ? 1 : 0;
 }
 
 /** Starts a scan: the zeros behind the body end it wherever it is cut off. */
@@ -111,13 +167,13 @@ function finish(end: usize, length: u32): void {
  * Writes the findings down. A scan that stopped early because of what the body says, not because of its syntax, has not
  * seen the rest: what is forwarded or refused for another reason must be JSON all the same.
  */
-function settle(length: u32, items: u32, form: u32, reply: bool): u32 {
+function settle(length: u32, items: u32, form: u32, reply: bool, raw: u32 = 0): u32 {
   let status = failure;
   if (status == WireStatus.Ok) {
     store<u32>(found, items);
     store<u32>(found, form, 4);
     store<u32>(found, holeCount, 12);
-    if (!reply) store<u32>(found, placeTemplate(length, form), 16);
+    if (!reply) store<u32>(found, placeTemplate(length + raw, form), 16);
     return status;
   }
   if (status != WireStatus.Syntax && status != WireStatus.Depth && status != WireStatus.Encoding) {

@@ -1,7 +1,7 @@
 import { HoleKind } from './codes';
 import { cutPart } from './rows';
 import { skipSpace } from './text';
-import { body, BODY_MAX, cuts, holeCount, holes, ids, plain } from './window';
+import { body, BODY_MAX, cuts, holeCount, holes, ids, styles } from './window';
 
 /**
  * Writes out the replies of all callers behind the measured reply: its template, filled with each caller's rows, number
@@ -53,7 +53,7 @@ export function renderParts(length: u32, parts: u32): bool {
       } else {
         const cursor = next + (<usize>list << 2);
         const rows = body + load<u32>(cursor);
-        const stop = cutPart(rows, end, items * (load<u32>(hole, 12) / total), load<u8>(plain + h) != 0);
+        const stop = cutPart(rows, end, items * (load<u32>(hole, 12) / total), load<u8>(styles + h) != 0);
         if (stop == 0) return false;
         to = copy(to, rows, stop);
         list++;

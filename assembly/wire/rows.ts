@@ -26,7 +26,7 @@ export function scanRows(p: usize, depth: u32): usize {
   rowStructure = 0;
   rowsOfOneKind = true;
   p = skipSpace(start);
-  if (load<u8>(p) == 0x5d) return addHole(HoleKind.Rows, start, p, 0, false) ? p + 1 : 0;
+  if (load<u8>(p) == 0x5d) return addHole(HoleKind.Rows, start, p, 0) ? p + 1 : 0;
   if (ASC_FEATURE_SIMD && startsNumber(load<u8>(p))) {
     const run = scanNumberRun(p);
     if (run != 0) {
@@ -34,7 +34,7 @@ export function scanRows(p: usize, depth: u32): usize {
       rowLeaves = runCount;
       rowKinds = 1;
       rowStructure = LEAF;
-      return addHole(HoleKind.Rows, start, run, rowCount, true) ? run + 1 : 0;
+      return addHole(HoleKind.Rows, start, run, rowCount, 1) ? run + 1 : 0;
     }
   }
   let mixed = false;
@@ -60,7 +60,7 @@ export function scanRows(p: usize, depth: u32): usize {
   }
   const numbers = !mixed && rowStructure == LEAF && rowKinds == 1;
   if (mixed) rowStructure = 0;
-  return addHole(HoleKind.Rows, start, p, rowCount, numbers) ? p + 1 : 0;
+  return addHole(HoleKind.Rows, start, p, rowCount, numbers ? 1 : 0) ? p + 1 : 0;
 }
 
 /** The form of a list's rows in one number, never 0. */

@@ -1,5 +1,5 @@
 import { Template } from './codes';
-import { body, holeCount, holes } from './window';
+import { body, holeCount, holes, skips } from './window';
 
 /**
  * The templates of late: what bodies have outside their holes. Bodies of one lane share theirs, so a host that has seen
@@ -52,16 +52,22 @@ export function placeTemplate(length: u32, form: u32): u32 {
 function join(length: u32): u32 {
   let to: u32 = 0;
   let from: u32 = 0;
+  // Offsets in the window are smaller by what was skipped.
+  let skipped: u32 = 0;
   for (let i: u32 = 0; i < holeCount; i++) {
     const hole = holes + (<usize>i << 4);
-    const start = load<u32>(hole, 4);
+    const start = load<u32>(hole, 4) - skipped;
     if (to + (start - from) + 1 > LENGTH_MAX) return NONE;
     copyShort(own + to, body + from, start - from);
     to += start - from;
     store<u8>(own + to, load<u32>(hole));
     to++;
-    from = load<u32>(hole, 8);
+    from = load<u32>(hole, 8) - skipped;
+    const skip = load<u32>(skips + (<usize>i << 2));
+    from -= skip;
+    skipped += skip;
   }
+  length -= skipped;
   if (to + (length - from) > LENGTH_MAX) return NONE;
   copyShort(own + to, body + from, length - from);
   to += length - from;

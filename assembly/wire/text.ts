@@ -66,6 +66,20 @@ function scanEscape(p: usize): usize {
   return known ? p + 2 : fail(WireStatus.Syntax, p);
 }
 
+/** Whether bytes are well-formed UTF-8. Calls `fail` where they are not. */
+export function isUtf8(p: usize, end: usize): bool {
+  while (p < end) {
+    if (load<u8>(p) < 0x80) p++;
+    else {
+      const start = p;
+      p = scanMultibyte(p);
+      if (p == 0) return false;
+      if (p > end) return fail(WireStatus.Encoding, start) != 0;
+    }
+  }
+  return true;
+}
+
 /** One character of two to four bytes: no overlong form, no surrogate, nothing above U+10FFFF (RFC 3629). */
 function scanMultibyte(p: usize): usize {
   const a = <u32>load<u8>(p);

@@ -1,6 +1,7 @@
 import { scanBeside } from './beside';
 import { HoleKind, WireStatus } from './codes';
 import { closed, closeObject, keyIs, keyStartsWith, nextKey, nextMember, openObject } from './fields';
+import { addRaw, widthOf } from './raw';
 import { formOf, rowCount, rowKinds, rowLeaves, rowStructure, scanRows } from './rows';
 import { skipSpace } from './text';
 import { LEAF, scanValue, startsNumber } from './value';
@@ -14,10 +15,11 @@ export let itemsV2: u32 = 0;
 export let formV2: u32 = 0;
 
 /**
- * A V2 request (its `inputs`) or, with `reply`, a V2 reply (its `outputs`). Holes: the `id`, each tensor's first
+ * A V2 request (its `inputs`) or, with `reply`, a V2 reply (its `outputs`). With `raw`, tensors may have a
+ * `binary_data_size` in the place of data. Holes: the `id`, each tensor's first
  * dimension and data, and the parameters that schedule (`timeout`, `priority`). Returns the position behind the object.
  */
-export function measureV2(p: usize, reply: bool): usize {
+export function measureV2(p: usize, reply: bool, raw: bool): usize {
   if (load<u8>(p) != 0x7b) {
     const end = scanValue(p, 0);
     return end == 0 ? 0 : fail(WireStatus.PassThrough, p);
@@ -26,6 +28,7 @@ export function measureV2(p: usize, reply: bool): usize {
   const start = p;
   let found = false;
   isReply = reply;
+  mayBeRaw = raw;
   tensors = 0;
   itemsV2 = 0;
   formV2 = 0;
@@ -51,6 +54,7 @@ export function measureV2(p: usize, reply: bool): usize {
 }
 
 let isReply: bool = false;
+let mayBeRaw: bool = false;
 let tensors: u32 = 0;
 
 /** The value of `id`. Writers that spell every field say null where they have none: that is part of the template. */
@@ -131,6 +135,9 @@ function scanTensor(p: usize): usize {
   let count: u32 = 0;
   let structure: u32 = 0;
   let kinds: u32 = 0;
+  let type: usize = 0;
+  let typeLength: u32 = 0;
+  rawSize = NONE;
   p = skipSpace(p + 1);
   if (load<u8>(p) == 0x7d) return fail(WireStatus.Type, start);
   while (true) {
@@ -148,10 +155,17 @@ function scanTensor(p: usize): usize {
       count = rowLeaves;
       structure = rowStructure;
       kinds = rowKinds;
-    } else {
+    } else if (mayBeRaw && keyIs('parameters') && load<u8>(p) == 0x7b) p = scanTensorParameters(p);
+    else {
       if (keyIs('name') && string) hasName = true;
-      if (keyIs('datatype') && string) hasType = true;
+      const isType = keyIs('datatype') && string;
+      const value = p;
       p = isReply ? scanBeside(p, 3) : scanValue(p, 3);
+      if (isType) {
+        hasType = true;
+        type = value + 1;
+        typeLength = <u32>(p - value - 2);
+      }
     }
     if (p == 0) return 0;
     p = nextMember(p);
@@ -159,6 +173,17 @@ function scanTensor(p: usize): usize {
     if (closed) break;
   }
   closeObject(mark);
+  if (rawSize != NONE && hasName && hasType && hasShape) {
+    if (hasData) return fail(WireStatus.Raw, start);
+    const width = widthOf(type, typeLength);
+    if (width < 0) return fail(WireStatus.PassThrough, start);
+    if (!addRaw(<u32>rawSize, width, shapeProduct, start)) return 0;
+    hasData = true;
+    rows = shapeFirst;
+    count = <u32>shapeProduct;
+    structure = LEAF;
+    kinds = RAW_KIND;
+  }
   // A tensor without data lies elsewhere (binary, shared memory): not ours to batch.
   if (hasName && hasType && hasShape && !hasData) return fail(WireStatus.PassThrough, start);
   if (!hasName || !hasType || !hasShape) return fail(WireStatus.Type, start);
@@ -172,6 +197,50 @@ function scanTensor(p: usize): usize {
   formV2 = apart || (tensors > 0 && before == 0) ? 0 : (before * 31 + formOf(structure, kinds)) | 1;
   tensors++;
   return p;
+}
+
+// @ts-ignore: decorator
+@inline const NONE: u64 = u64.MAX_VALUE;
+/** Beside the kinds of leaves: a tensor in raw bytes. */
+// @ts-ignore: decorator
+@inline const RAW_KIND: u32 = 8;
+let rawSize: u64 = NONE;
+
+/** Parameters of a tensor that may be raw: its `binary_data_size` becomes a hole. */
+function scanTensorParameters(p: usize): usize {
+  const mark = openObject();
+  p = skipSpace(p + 1);
+  if (load<u8>(p) == 0x7d) return p + 1;
+  while (true) {
+    p = nextKey(p, mark);
+    if (p == 0) return 0;
+    const isSize = keyIs('binary_data_size') && load<u8>(p) != 0x6e;
+    const value = p;
+    p = isReply ? scanBeside(p, 4) : scanValue(p, 4);
+    if (p == 0) return 0;
+    if (isSize) {
+      rawSize = wholeNumber(value, p);
+      if (rawSize == NONE) return fail(WireStatus.Raw, value);
+      if (!addHole(HoleKind.RawSize, value, p, 0)) return 0;
+    }
+    p = nextMember(p);
+    if (p == 0) return 0;
+    if (closed) break;
+  }
+  closeObject(mark);
+  return p;
+}
+
+/** The value of a JSON number of digits alone, below 2^32; NONE for any other value. */
+function wholeNumber(p: usize, end: usize): u64 {
+  if (end - p > 10) return NONE;
+  let value: u64 = 0;
+  for (; p < end; p++) {
+    const digit = <u32>load<u8>(p) - 0x30;
+    if (digit > 9) return NONE;
+    value = value * 10 + digit;
+  }
+  return value <= <u64>u32.MAX_VALUE ? value : NONE;
 }
 
 let shapeFirst: u32 = 0;

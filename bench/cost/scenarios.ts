@@ -1,7 +1,7 @@
 import { instantiateBytes, readKernel } from '../../src/kernels/load.ts';
 import { PlacementKernel } from '../../src/kernels/placement.ts';
-import { createProtocols } from '../../src/protocol/json-protocol.ts';
 import type { Measured } from '../../src/protocol/protocol.ts';
+import { createProtocols } from '../../src/protocol/protocols.ts';
 import { defaultSettings, PacelinePolicy } from '../../src/simulator/paceline.ts';
 import { simulate } from '../../src/simulator/run.ts';
 import { poisson, referenceCapacity, referenceModel } from '../../src/simulator/workload.ts';

@@ -66,8 +66,8 @@ the model's own business: it keeps such requests in a lane of their own and mean
 ## What shares a batch
 
 Requests travel together when they have the same path and query, the same model and version, inputs of the same names, types
-and row shapes, the same other fields and parameters, and the same request headers. These headers say nothing about what is
-asked, so they may differ:
+and row shapes, the same other fields and parameters, and the same request headers; [protocols.md](protocols.md) has the table.
+These headers say nothing about what is asked, so they may differ:
 
 ${codes([...neutralHeaders].sort())}.
 
@@ -77,8 +77,8 @@ Any other header keeps requests apart, \`authorization\` and \`cookie\` too: a m
 
 ## What passes through
 
-Everything but V1 \`:predict\` and V2 \`/infer\` with JSON: streamed both ways, untouched. So do bodies above 4 MB, CloudEvents,
-encoded bodies, V2 bodies with binary tensors, bodies with fields that neither protocol knows, and requests with more items than
+Everything but V1 \`:predict\` and V2 \`/infer\` with JSON or binary tensors: streamed both ways, untouched. So do bodies above 4 MB,
+CloudEvents, encoded bodies, bodies of another form than the protocol has, and requests with more items than
 \`--max-batch-size\`. A request whose rows differ in form goes to the model alone. \`--mode off\` passes everything through, and so does
 \`--mode advise\`, which reports what would have been done: \`paceline_advised_*\` in [metrics.md](metrics.md).
 

@@ -1,44 +1,28 @@
 import { Outcome, reasonLabel } from '../kernels/reasons.ts';
-import type { SplitFailure } from '../protocol/protocol.ts';
+import type { Spliced, SplitFailure } from '../protocol/protocol.ts';
 import type { CompanionMetrics } from '../telemetry/companion-metrics.ts';
 import type { RareWarnings } from '../telemetry/log.ts';
+import type { Carrier, Judgement } from './carrier.ts';
 import type { ErrorCode } from './errors.ts';
 import type { Exchange } from './exchange.ts';
-import { batchHeaders, forwardHeaders, headerIn, sharedReplyHeaders } from './headers.ts';
+import { codeOfFailure } from './failure-codes.ts';
 import type { Lane } from './lanes.ts';
 import type { ResendBudget } from './resend-budget.ts';
 import type { Dispatched, Scheduler } from './scheduler.ts';
-import type { Upstream, UpstreamEnd, UpstreamFailure, UpstreamReply } from './upstream.ts';
-import type { VariantName } from './variant-name.ts';
+import type { UpstreamEnd, UpstreamReply } from './upstream.ts';
 
 /** What a batch call works with. */
 export interface CallContext {
-  readonly upstream: Upstream;
   readonly metrics: CompanionMetrics;
   readonly warnings: RareWarnings;
   readonly scheduler: Scheduler;
   readonly budget: ResendBudget;
-  readonly sharedHeaders: ReadonlySet<string>;
-  readonly variant: VariantName | undefined;
   /** The kernel that takes bodies apart and together failed. */
   protocolFailed(error: unknown): void;
 }
 
-/** Bodies of one call hold at most this many bytes; a batch of more goes in parts, one after the other. */
-const callBytesMax = 16 * 1024 * 1024;
-/** Refusals that may be the fault of one request among several. KServe answers 500 to bad input. */
-const contentRefusals = new Set([400, 422, 500]);
 const bisectPauseMs = 10_000;
 const unlimited = 1e6;
-
-const failures: Record<UpstreamFailure, ErrorCode> = {
-  unreachable: 'PL_UPSTREAM_UNREACHABLE',
-  reset: 'PL_UPSTREAM_RESET',
-  timeout: 'PL_UPSTREAM_TIMEOUT',
-  aborted: 'PL_DEADLINE_EXCEEDED',
-  'too-large': 'PL_UPSTREAM_REPLY',
-  invalid: 'PL_HTTP_TARGET',
-};
 
 /**
  * One batch at the model, from dispatch until every request in it has its answer. It holds one upstream slot all the
@@ -53,6 +37,8 @@ const failures: Record<UpstreamFailure, ErrorCode> = {
 export class BatchCall {
   readonly #context: CallContext;
   readonly #dispatched: Dispatched;
+  /** Requests of one lane are carried alike. */
+  readonly #carrier: Carrier;
   /** Parts that are still to be sent, the next one last. */
   readonly #parts: Exchange[][];
   #outcome: Outcome | undefined;
@@ -66,7 +52,8 @@ export class BatchCall {
   constructor(context: CallContext, dispatched: Dispatched) {
     this.#context = context;
     this.#dispatched = dispatched;
-    this.#parts = partsOf(dispatched.exchanges).reverse();
+    this.#carrier = (dispatched.exchanges[0] as Exchange).carrier;
+    this.#parts = partsOf(dispatched.exchanges, this.#carrier.callBytesMax).reverse();
   }
 
   start(): void {
@@ -89,25 +76,22 @@ export class BatchCall {
   }
 
   #send(part: Exchange[]): void {
-    const { upstream, sharedHeaders } = this.#context;
-    const first = part[0] as Exchange;
-    const slices = this.#merged(part);
-    if (!slices) return this.#next();
-    const raw = first.request.rawHeaders;
-    const headers = part.length === 1 ? forwardHeaders(raw, false) : batchHeaders(raw, sharedHeaders);
+    const merged = this.#merged(part);
+    if (!merged) return this.#next();
     this.#current = part;
     this.#calls++;
     this.#context.budget.called();
     const sentAt = performance.now();
-    this.#cancel = upstream.send(first.request.url as string, headers, slices, (end) => {
+    this.#cancel = this.#carrier.send(part, merged, (end) => {
       this.#cancel = undefined;
       this.#ended(part, end, performance.now() - sentAt);
     });
   }
 
   /** The body of one call; undefined, and calls of their own for all, if it cannot be made. */
-  #merged(part: Exchange[]): Buffer[] | undefined {
-    if (part.length === 1) return [(part[0] as Exchange).body];
+  #merged(part: Exchange[]): Spliced | undefined {
+    const { body, measured } = part[0] as Exchange;
+    if (part.length === 1) return { slices: [body], jsonBytes: measured.jsonBytes };
     try {
       return (part[0] as Exchange).protocol.merge(part);
     } catch (error) {
@@ -125,26 +109,24 @@ export class BatchCall {
       this.#outcome ??=
         end.failure === 'aborted' ? (this.#timedOut ? Outcome.TimedOut : Outcome.Cancelled) : Outcome.Failed;
       if (end.failure !== 'aborted') {
-        const fields = { failure: end.failure, code: failures[end.failure], requests: part.length };
+        const fields = { failure: end.failure, code: codeOfFailure(end.failure), requests: part.length };
         this.#context.warnings.warn(`upstream-${end.failure}`, fields, 'a call to the model failed');
       }
-      for (const exchange of part) this.#failed(exchange, failures[end.failure]);
+      for (const exchange of part) this.#failed(exchange, codeOfFailure(end.failure));
       return this.#next();
     }
-    metrics.upstreamCalls.add(1, `${Math.floor(end.status / 100)}xx`);
-    const first = part[0] as Exchange;
-    const renaming = first.renamed ? this.#context.variant?.restoring(first.request.url as string) : undefined;
-    const reply = renaming ? { ...end, body: Buffer.concat([...renaming.push(end.body), ...renaming.end()]) } : end;
+    const judgement = this.#carrier.judge(end);
+    metrics.upstreamCalls.add(1, judgement.label);
     const isWhole = this.#calls === 1 && this.#parts.length === 0;
-    if (end.status < 400) this.#answered(part, reply, ms, isWhole);
-    else this.#refused(part, reply);
+    if (judgement.kind === 'answered') this.#answered(part, end, ms, isWhole);
+    else this.#refused(part, end, judgement);
   }
 
   #answered(part: Exchange[], reply: UpstreamReply, ms: number, isWhole: boolean): void {
     const { metrics, scheduler } = this.#context;
     const items = part.reduce((sum, each) => sum + each.measured.items, 0);
     metrics.executed(items, ms);
-    if (part.length > 1 && reply.body.length > (part[0] as Exchange).protocol.replyMax) {
+    if (part.length > 1 && !this.#carrier.fits(part, reply)) {
       // Smaller batches have smaller replies: as good as a model that refuses the size.
       this.#outcome ??= Outcome.TooLarge;
       metrics.unsplittable.add(1, 'too-large');
@@ -160,15 +142,15 @@ export class BatchCall {
       this.#finish(Outcome.Answered);
     }
     const arrivedAt = performance.now();
-    const split = part.length === 1 ? [[reply.body]] : this.#split(part, reply);
+    const split = this.#split(part, reply);
     if (!Array.isArray(split)) return this.#serveSingly(part, split);
-    const headers = part.length === 1 ? forwardHeaders(reply.headers, false) : sharedReplyHeaders(reply.headers);
+    const write = this.#carrier.writer(reply, part.length);
     const timing = `exec;dur=${ms.toFixed(1)}, batch;desc="${part.length}"`;
     for (const [i, exchange] of part.entries()) {
       const wait = exchange.waitMs;
       const queue = Math.max(0, exchange.sentAt - exchange.arrivedAt - wait);
       const own = `queue;dur=${queue.toFixed(1)}, wait;dur=${wait.toFixed(1)}, ${timing}`;
-      if (!exchange.answer(reply.status, [...headers, 'server-timing', own], split[i] as Buffer[])) continue;
+      if (!exchange.answer((response) => write(response, split[i] as Spliced, own))) continue;
       const now = performance.now();
       metrics.answered(now, now - exchange.receivedAt, queue, wait, now <= exchange.softDeadline);
     }
@@ -177,11 +159,11 @@ export class BatchCall {
   }
 
   /** The model said no to all of them. */
-  #refused(part: Exchange[], reply: UpstreamReply): void {
+  #refused(part: Exchange[], reply: UpstreamReply, judgement: Judgement): void {
     const { metrics, budget, warnings } = this.#context;
-    const tooLarge = reply.status === 413;
+    const tooLarge = judgement.kind === 'too-large';
     this.#outcome ??= tooLarge && part.length > 1 ? Outcome.TooLarge : Outcome.Failed;
-    if (part.length > 1 && (tooLarge || contentRefusals.has(reply.status))) {
+    if (part.length > 1 && judgement.kind !== 'refused') {
       this.#halve(part);
       metrics.resends.add(2, tooLarge ? 'halve' : 'bisect');
       if (!tooLarge && !budget.spend(2) && this.#dispatched.lane) {
@@ -194,11 +176,11 @@ export class BatchCall {
       }
       return this.#next();
     }
-    const headers = part.length === 1 ? forwardHeaders(reply.headers, false) : sharedReplyHeaders(reply.headers);
+    const write = this.#carrier.writer(reply, part.length);
     for (const exchange of part) {
-      if (!exchange.answer(reply.status, headers, [reply.body])) continue;
-      metrics.requests.add(1, 'failed', `upstream-${reply.status}`);
-      metrics.objective(performance.now(), false, reply.status >= 500);
+      if (!exchange.answer((response) => write(response, { slices: [reply.body] }))) continue;
+      metrics.requests.add(1, 'failed', judgement.reason);
+      metrics.objective(performance.now(), false, judgement.fault);
     }
     this.#next();
   }
@@ -222,9 +204,9 @@ export class BatchCall {
     this.#next();
   }
 
-  #split(part: readonly Exchange[], reply: UpstreamReply): Buffer[][] | SplitFailure {
+  #split(part: readonly Exchange[], reply: UpstreamReply): Spliced[] | SplitFailure {
     try {
-      return splitReply(part, reply);
+      return this.#carrier.split(part, reply);
     } catch (error) {
       this.#context.protocolFailed(error);
       return { failed: 'shape', message: "taking the model's reply apart failed" };
@@ -290,16 +272,8 @@ export class BatchCall {
   }
 }
 
-function splitReply(part: readonly Exchange[], reply: UpstreamReply): Buffer[][] | SplitFailure {
-  const encoding = headerIn(reply.headers, 'content-encoding');
-  if (encoding !== undefined && encoding !== 'identity') {
-    return { failed: 'not-json', message: `the model encodes its reply as ${encoding} though it was asked not to` };
-  }
-  return (part[0] as Exchange).protocol.split(reply.body, part);
-}
-
-/** The requests in parts of bounded size, in order. */
-function partsOf(exchanges: readonly Exchange[]): Exchange[][] {
+/** The requests in parts of at most so many bytes, in order. */
+function partsOf(exchanges: readonly Exchange[], callBytesMax: number): Exchange[][] {
   const parts: Exchange[][] = [];
   let bytes = Number.POSITIVE_INFINITY;
   for (const exchange of exchanges) {

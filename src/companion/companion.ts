@@ -3,13 +3,14 @@ import type { BatchingDomain, DomainSettings } from '../kernels/batching.ts';
 import { createBatchingDomain } from '../kernels/batching-domain.ts';
 import { Setting } from '../kernels/reasons.ts';
 import { type CompanionOptions, shownOptions } from '../policy/companion-options.ts';
-import { createProtocols } from '../protocol/json-protocol.ts';
+import { createProtocols } from '../protocol/protocols.ts';
 import { CompanionMetrics } from '../telemetry/companion-metrics.ts';
 import type { Log } from '../telemetry/log.ts';
 import { AdminServer } from './admin.ts';
 import { Advisor } from './advisor.ts';
 import { ByteBudget } from './body.ts';
 import { drain } from './drain.ts';
+import { HttpCarrier } from './http-carrier.ts';
 import { Intake } from './intake.ts';
 import { Listener } from './listener.ts';
 import { LoopLag } from './loop-lag.ts';
@@ -115,15 +116,17 @@ export class Companion {
       (policy) => this.#apply(policy),
       (result) => this.metrics.policyDocuments.add(1, result),
     );
+    const variant = options.variantOf === '' ? undefined : new VariantName(options.variantOf, options.modelName);
+    const http = new HttpCarrier(this.#upstream, new Set(options.shareAcrossHeaders), variant);
     this.#intake = new Intake(options, {
       log: parts.log,
       metrics: this.metrics,
       scheduler: this.scheduler,
-      upstream: this.#upstream,
+      carriers: { v1: http, v2: http },
       passThrough: this.#passThrough,
       budget,
       createProtocols: parts.createProtocols ?? createProtocols,
-      variant: options.variantOf === '' ? undefined : new VariantName(options.variantOf, options.modelName),
+      variant,
       policy: () => this.#policy.current,
       advisor: () => {
         this.#advisor ??= new Advisor(settings, create, this.metrics, this.#policy.current);

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { BatchProtocol, Measured, MergeInput } from '../protocol/protocol.ts';
+import type { Carrier } from './carrier.ts';
 import { type ErrorCode, errorBody, errorSpecs } from './errors.ts';
 import { forHttp2 } from './headers.ts';
 import { withRequestId } from './observing/request-id.ts';
@@ -22,6 +23,7 @@ export class Exchange implements MergeInput, Queued {
   /** When its body was complete: deadlines count from here, because the way up is the caller's own. */
   arrivedAt: number;
   readonly protocol: BatchProtocol;
+  readonly carrier: Carrier;
   /** Once it has been read. */
   body: Buffer = empty;
   measured: Measured = unmeasured;
@@ -43,20 +45,27 @@ export class Exchange implements MergeInput, Queued {
   /** Called once, when it ends. */
   onEnd: ((exchange: Exchange, left: boolean) => void) | undefined;
 
-  constructor(request: IncomingMessage, response: ServerResponse, protocol: BatchProtocol, arrivedAt: number) {
+  constructor(
+    request: IncomingMessage,
+    response: ServerResponse,
+    protocol: BatchProtocol,
+    carrier: Carrier,
+    arrivedAt: number,
+  ) {
     this.request = request;
     this.response = response;
     this.protocol = protocol;
+    this.carrier = carrier;
     this.receivedAt = arrivedAt;
     this.arrivedAt = arrivedAt;
     response.on('close', () => this.#end(!response.writableFinished));
   }
 
-  /** Answers with the slices of a body. Does nothing if the exchange has ended. */
-  answer(status: number, headers: string[], slices: readonly Buffer[]): boolean {
+  /** Lets somebody write its answer, unless it has ended. */
+  answer(write: (response: ServerResponse) => void): boolean {
     if (this.ended) return false;
     this.#end(false);
-    writeReply(this.response, status, headers, slices);
+    write(this.response);
     return true;
   }
 
@@ -64,7 +73,7 @@ export class Exchange implements MergeInput, Queued {
   fail(code: ErrorCode, message?: string): boolean {
     if (this.ended) return false;
     this.#end(false);
-    writeError(this.response, code, message);
+    this.carrier.fail(this.response, code, message);
     return true;
   }
 

@@ -1,7 +1,7 @@
 import type { ErrorCode } from './errors.ts';
 import type { UpstreamFailure } from './upstream.ts';
 
-/** What the caller of a passing request is told. */
+/** What the callers of a call that failed are told. */
 export function codeOfFailure(failure: UpstreamFailure): ErrorCode {
   switch (failure) {
     case 'unreachable':
@@ -10,6 +10,10 @@ export function codeOfFailure(failure: UpstreamFailure): ErrorCode {
       return 'PL_UPSTREAM_TIMEOUT';
     case 'invalid':
       return 'PL_HTTP_TARGET';
+    case 'aborted':
+      return 'PL_DEADLINE_EXCEEDED';
+    case 'too-large':
+      return 'PL_UPSTREAM_REPLY';
     default:
       return 'PL_UPSTREAM_RESET';
   }

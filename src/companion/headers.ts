@@ -1,4 +1,5 @@
 import type { OutgoingHttpHeaders } from 'node:http2';
+import { jsonLengthHeader } from '../protocol/binary-header.ts';
 
 // Which headers travel, and which keep requests apart. Raw headers are flat lists: name, value, name, value.
 
@@ -18,6 +19,7 @@ const hopByHop = new Set([
 export const neutralHeaders: ReadonlySet<string> = new Set([
   ...hopByHop,
   'content-length',
+  jsonLengthHeader,
   'date',
   'user-agent',
   'accept-encoding',
@@ -48,10 +50,23 @@ export const neutralHeaders: ReadonlySet<string> = new Set([
   'paceline-priority',
   'paceline-tenant',
   'x-gateway-inference-fairness-id',
+  'grpc-timeout',
+  'grpc-encoding',
+  'grpc-accept-encoding',
+  'grpc-previous-rpc-attempts',
+  'grpc-trace-bin',
 ]);
 
 /** The headers that a batch takes from its first request though they differ: they say where it came from. */
-const carriedBySome = new Set(['traceparent', 'tracestate', 'x-request-id', 'b3', 'user-agent', 'k-proxy-request']);
+const carriedBySome = new Set([
+  'traceparent',
+  'tracestate',
+  'x-request-id',
+  'b3',
+  'user-agent',
+  'k-proxy-request',
+  'grpc-trace-bin',
+]);
 
 /** Headers of a model's reply to a batch that hold for every caller. */
 const sharedReply = new Set(['content-type', 'content-language', 'cache-control', 'retry-after', 'server']);
@@ -91,6 +106,16 @@ export function sharedReplyHeaders(raw: readonly string[]): string[] {
     if (sharedReply.has((raw[i] as string).toLowerCase())) headers.push(raw[i] as string, raw[i + 1] as string);
   }
   return headers;
+}
+
+/** Gives a header of a raw list another value, or adds it. */
+export function setHeader(raw: string[], name: string, value: string): void {
+  for (let i = 0; i < raw.length; i += 2) {
+    if ((raw[i] as string).toLowerCase() !== name) continue;
+    raw[i + 1] = value;
+    return;
+  }
+  raw.push(name, value);
 }
 
 /** The value of a header in a raw list, or undefined. */

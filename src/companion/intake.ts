@@ -1,8 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Reason, reasonLabel } from '../kernels/reasons.ts';
 import type { CompanionOptions } from '../policy/companion-options.ts';
-import type { createProtocols } from '../protocol/json-protocol.ts';
-import type { Measurement } from '../protocol/protocol.ts';
+import { jsonBytesIn, jsonLengthHeader } from '../protocol/binary-header.ts';
+import type { Measurement, ProtocolName } from '../protocol/protocol.ts';
+import type { createProtocols } from '../protocol/protocols.ts';
 import { recognise } from '../protocol/recognise.ts';
 import type { CompanionMetrics } from '../telemetry/companion-metrics.ts';
 import { type Log, RareWarnings } from '../telemetry/log.ts';
@@ -10,15 +11,16 @@ import type { Advisor } from './advisor.ts';
 import { Arrivals } from './arrivals.ts';
 import { BatchCall, type CallContext } from './batch-call.ts';
 import { type BodyEnd, type ByteBudget, readBody } from './body.ts';
+import type { Carrier } from './carrier.ts';
 import { codeOfReason, type ErrorCode, knownCode } from './errors.ts';
 import { Exchange, writeError } from './exchange.ts';
+import { setHeader } from './headers.ts';
 import { HintReader } from './hints.ts';
 import { LaneKeys } from './lane-keys.ts';
 import type { PassThrough } from './pass-through.ts';
 import type { LivePolicy } from './policy-in-force.ts';
 import { ResendBudget } from './resend-budget.ts';
 import type { Dispatched, Scheduler } from './scheduler.ts';
-import type { Upstream } from './upstream.ts';
 import type { VariantName } from './variant-name.ts';
 
 /** Larger bodies pass through. */
@@ -30,7 +32,7 @@ export interface IntakeParts {
   readonly log: Log;
   readonly metrics: CompanionMetrics;
   readonly scheduler: Scheduler;
-  readonly upstream: Upstream;
+  readonly carriers: Readonly<Record<ProtocolName, Carrier>>;
   readonly passThrough: PassThrough;
   readonly budget: ByteBudget;
   readonly createProtocols: typeof createProtocols;
@@ -61,17 +63,13 @@ export class Intake {
     this.#options = options;
     this.#parts = parts;
     this.#protocols = parts.createProtocols();
-    const sharedHeaders = new Set(options.shareAcrossHeaders);
-    this.#laneKeys = new LaneKeys(sharedHeaders);
+    this.#laneKeys = new LaneKeys(new Set(options.shareAcrossHeaders));
     this.#hints = new HintReader(options.trustHeaders, parts.policy);
     this.#call = {
-      upstream: parts.upstream,
       metrics: parts.metrics,
       warnings: new RareWarnings(parts.log),
       scheduler: parts.scheduler,
       budget: new ResendBudget(),
-      sharedHeaders,
-      variant: parts.variant,
       protocolFailed: (error) => this.#protocolFailed(error),
     };
   }
@@ -97,7 +95,7 @@ export class Intake {
       metrics.objective(arrivedAt, false);
       return writeError(response, 'PL_QUEUE_FULL');
     }
-    const exchange = new Exchange(request, response, this.#protocols[name], arrivedAt);
+    const exchange = new Exchange(request, response, this.#protocols[name], this.#parts.carriers[name], arrivedAt);
     exchange.renamed = ownTarget !== undefined;
     this.#open.add(exchange);
     exchange.onEnd = (ended, left) => this.#ended(ended, left);
@@ -141,10 +139,12 @@ export class Intake {
     }
     if (end === 'timeout') return this.#fail(exchange, 'PL_BODY_TIMEOUT');
     if (end === 'truncated') return this.#fail(exchange, 'PL_BODY_TRUNCATED');
-    exchange.body = (exchange.renamed ? this.#parts.variant?.ownBody(end) : undefined) ?? end;
+    exchange.body = end;
+    let jsonBytes = jsonBytesIn(exchange.request.headers[jsonLengthHeader]);
+    if (exchange.renamed) jsonBytes = this.#rename(exchange, jsonBytes);
     exchange.arrivedAt = performance.now();
     if (mode === 'off') return this.#pass(exchange, 'off');
-    const measured = this.#measure(exchange);
+    const measured = this.#measure(exchange, jsonBytes);
     if (!measured) return this.#pass(exchange, 'kernel-failed');
     if (measured === 'pass-through') return this.#pass(exchange, 'unknown-fields');
     if ('refused' in measured) {
@@ -170,10 +170,22 @@ export class Intake {
     else if (!this.#parts.scheduler.submit(exchange)) this.#sendAlone(exchange, 'no-lane');
   }
 
+  /** Puts the model's own name into a body that is renamed. Returns the length of its JSON then, as it was announced. */
+  #rename(exchange: Exchange, jsonBytes: number | undefined): number | undefined {
+    const { body, request } = exchange;
+    const { variant } = this.#parts;
+    if (!variant || (jsonBytes !== undefined && jsonBytes > body.length)) return jsonBytes;
+    const json = variant.ownJson(body.subarray(0, jsonBytes));
+    exchange.body = jsonBytes === undefined ? json : Buffer.concat([json, body.subarray(jsonBytes)]);
+    if (jsonBytes === undefined) return undefined;
+    setHeader(request.rawHeaders, jsonLengthHeader, String(json.length));
+    return json.length;
+  }
+
   /** What a body holds; undefined if the kernel that reads it failed. */
-  #measure(exchange: Exchange): Measurement | undefined {
+  #measure(exchange: Exchange, jsonBytes: number | undefined): Measurement | undefined {
     try {
-      return exchange.protocol.measure(exchange.body);
+      return exchange.protocol.measure(exchange.body, jsonBytes);
     } catch (error) {
       this.#protocolFailed(error);
       return undefined;

@@ -5,6 +5,8 @@ export interface UpstreamReply {
   readonly status: number;
   readonly headers: string[];
   readonly body: Buffer;
+  /** Of a gRPC call. */
+  readonly trailers?: string[];
 }
 
 /** Why there is no answer. */

@@ -23,10 +23,9 @@ export class VariantName {
     return this.#path.test(target) ? target.replace(this.#path, (_, prefix: string) => prefix + this.#own) : undefined;
   }
 
-  /** A request's body with the own name in its `model_name`, if it has one. */
-  ownBody(body: Buffer): Buffer {
-    const renaming = new Renaming(['model_name'], this.#group, this.#own);
-    return Buffer.concat([...renaming.push(body), ...renaming.end()]);
+  /** A request's JSON with the own name in its `model_name`, if it has one. */
+  ownJson(json: Buffer): Buffer {
+    return new Renaming(['model_name'], this.#group, this.#own).whole(json);
   }
 
   /** What gives the group its name back in a reply to this target; undefined where such a reply names no model. */
@@ -93,6 +92,11 @@ export class Renaming {
       }
     }
     return [bytes];
+  }
+
+  /** A body that is all there. */
+  whole(body: Buffer): Buffer {
+    return Buffer.concat([...this.push(body), ...this.end()]);
   }
 
   /** What was held back, when nothing more comes. */

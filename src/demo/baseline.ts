@@ -2,8 +2,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Pool } from '../companion/http-client.ts';
-import { createProtocols } from '../protocol/json-protocol.ts';
-import type { Measured } from '../protocol/protocol.ts';
+import type { Measured, Spliced } from '../protocol/protocol.ts';
+import { createProtocols } from '../protocol/protocols.ts';
 
 export type BaselineRule = 'none' | 'fixed-timer';
 
@@ -75,10 +75,10 @@ export class Baseline {
     this.#timeout = undefined;
     const batch = this.#waiting.splice(0);
     const first = batch[0] as Waiting;
-    this.#send(first.path, Buffer.concat(this.#protocol.merge(batch)), (status, reply) => {
+    this.#send(first.path, Buffer.concat(this.#protocol.merge(batch).slices), (status, reply) => {
       const parts = status === 200 ? this.#protocol.split(reply, batch) : undefined;
       for (const [i, each] of batch.entries()) {
-        if (Array.isArray(parts)) answer(each.response, status, Buffer.concat(parts[i] as Buffer[]));
+        if (Array.isArray(parts)) answer(each.response, status, Buffer.concat((parts[i] as Spliced).slices));
         else answer(each.response, status === 200 ? 502 : status, reply);
       }
     });

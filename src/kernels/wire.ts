@@ -18,8 +18,14 @@ interface WireExports {
   validate: KernelFunction;
   measure_v1: KernelFunction;
   measure_v2: KernelFunction;
+  measure_raw: KernelFunction;
   ids_at: KernelFunction;
   cut: KernelFunction;
+  cut_strings: KernelFunction;
+  cut_elements: KernelFunction;
+  message_begin: KernelFunction;
+  message_step: KernelFunction;
+  message_end: KernelFunction;
   render: KernelFunction;
 }
 
@@ -78,11 +84,59 @@ export class WireKernel {
   measure(protocol: 'v1' | 'v2', body: Uint8Array, reply: boolean): Scan {
     this.#bytes.set(body, this.#body);
     const measure = protocol === 'v1' ? this.#kernel.measure_v1 : this.#kernel.measure_v2;
-    const status: WireStatus = measure(body.length, reply ? 1 : 0);
+    return this.#scan(measure(body.length, reply ? 1 : 0), body, reply);
+  }
+
+  /**
+   * The same for a V2 body whose first `jsonBytes` bytes are JSON, with raw tensors behind it. The tensors do not come into
+   * the window, but those of BYTES in a request, whose lengths are checked here; in a reply `cutStrings` does that.
+   */
+  measureRaw(body: Uint8Array, jsonBytes: number, reply: boolean): Scan {
+    if (jsonBytes > body.length) return failed(WireStatus.Raw, body.length);
+    this.#bytes.set(body.subarray(0, jsonBytes), this.#body);
+    const scan = this.#scan(this.#kernel.measure_raw(jsonBytes, body.length - jsonBytes, reply ? 1 : 0), body, reply);
+    return reply ? scan : this.#checkStrings(scan, body);
+  }
+
+  /**
+   * Validates and measures a ModelInferRequest of gRPC, or a ModelInferResponse. It is read piece by piece, so that raw
+   * tensors do not come into the window, but those of BYTES in a request, whose lengths are checked. `TooMany`: what is not
+   * raw is larger than the window.
+   */
+  measureMessage(message: Uint8Array, reply: boolean): Scan {
+    const kernel = this.#kernel;
+    kernel.message_begin(reply ? 1 : 0);
+    let window = 0;
+    let most = firstPieceMax;
+    for (let at = 0; at < message.length; ) {
+      const left = message.length - at;
+      const bytes = Math.min(most, left);
+      if (window + bytes > this.bodyMax) return failed(WireStatus.TooMany, at);
+      this.#bytes.set(message.subarray(at, at + bytes), this.#body + window);
+      const done = kernel.message_step(window, bytes, left) >>> 0;
+      if (done === stepFailed) break;
+      at += done;
+      window = this.#words[this.#found + 5] as number;
+      most = done === 0 ? most * 8 : firstPieceMax;
+    }
+    const scan = this.#scan(kernel.message_end(message.length, reply ? 1 : 0), message, reply);
+    return reply ? scan : this.#checkStrings(scan, message);
+  }
+
+  /** The BYTES tensors of a request; what is in the window is not needed any more. */
+  #checkStrings(scan: Scan, body: Uint8Array): Scan {
+    for (const { kind, start, end, rows } of scan.holes) {
+      if (kind !== HoleKind.RawStrings) continue;
+      if (!this.cutStrings(body.subarray(start, end), 0, [rows], 1)) return failed(WireStatus.Raw, start);
+    }
+    return scan;
+  }
+
+  #scan(status: WireStatus, body: Uint8Array, reply: boolean): Scan {
     const words = this.#words;
     const found = this.#found;
     if (status !== WireStatus.Ok) {
-      return { status, failedAt: words[found + 2] as number, items: 0, form: 0, holes: noHoles, signature: '' };
+      return failed(status, words[found + 2] as number);
     }
     const holes: Hole[] = [];
     const end = this.#holes + (words[found + 3] as number) * 4;
@@ -104,12 +158,33 @@ export class WireKernel {
    * have exactly sum(rows) x perRow elements.
    */
   cut(hole: number, rows: readonly number[], perRow: number): number[] | null {
+    return this.#cutWith(this.#kernel.cut, hole, rows, perRow);
+  }
+
+  /** The same for elements of a message, which follow each other without a separator. */
+  cutElements(hole: number, rows: readonly number[], perRow: number): number[] | null {
+    return this.#cutWith(this.#kernel.cut_elements, hole, rows, perRow);
+  }
+
+  #cutWith(cut: KernelFunction, hole: number, rows: readonly number[], perRow: number): number[] | null {
     if (rows.length > this.#cutsMax) return null;
     this.#words.set(rows, this.#cuts);
-    if (!this.#kernel.cut(hole, rows.length, perRow)) return null;
+    if (!cut(hole, rows.length, perRow)) return null;
     const ends: number[] = [];
     for (let i = 0; i < rows.length; i++) ends.push(this.#words[this.#cuts + i] as number);
     return ends;
+  }
+
+  /**
+   * Where the parts of a BYTES tensor end, in bytes from its start, each behind `rows[i] x perRow` elements; null if the
+   * lengths in it do not fill it exactly. It is copied behind the first `windowed` bytes of the window, which stay.
+   */
+  cutStrings(tensor: Uint8Array, windowed: number, rows: readonly number[], perRow: number): number[] | null {
+    if (rows.length > this.#cutsMax || windowed + tensor.length > this.bodyMax) return null;
+    this.#bytes.set(tensor, this.#body + windowed);
+    this.#words.set(rows, this.#cuts);
+    if (!this.#kernel.cut_strings(windowed, tensor.length, rows.length, perRow)) return null;
+    return Array.from(this.#words.subarray(this.#cuts, this.#cuts + rows.length));
   }
 
   /**
@@ -145,4 +220,11 @@ export class WireKernel {
   }
 }
 
+/** A message is read in pieces of so many bytes at first: mostly all of it but the tensors. */
+const firstPieceMax = 1024;
+const stepFailed = 0xffffffff;
 const noHoles: readonly Hole[] = [];
+
+function failed(status: WireStatus, failedAt: number): Scan {
+  return { status, failedAt, items: 0, form: 0, holes: noHoles, signature: '' };
+}

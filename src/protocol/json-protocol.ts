@@ -1,7 +1,8 @@
-import type { KernelSource } from '../kernels/load.ts';
-import { type Hole, HoleKind, type Scan, WireKernel, WireStatus } from '../kernels/wire.ts';
+import { type Hole, HoleKind, type Scan, type WireKernel, WireStatus } from '../kernels/wire.ts';
+import { cutRaw, failure, firstRaw, isRaw, sizeOf, strictest, sumItems, sumOfHoles } from './holes.ts';
 import { Pieces } from './pieces.ts';
-import type { BatchProtocol, BodyRefusal, Measurement, MergeInput, SplitFailure } from './protocol.ts';
+import type { BatchProtocol, Measurement, MergeInput, Spliced, SplitFailure } from './protocol.ts';
+import { refusalOf } from './refusals.ts';
 import { wrongField } from './wrong-field.ts';
 
 /** Replies whose parts are smaller than this on average are written by the kernel; larger ones stay where they are. */
@@ -10,62 +11,82 @@ const comma = Buffer.from(',');
 /** The first dimensions of most tensors. */
 const counts = Array.from({ length: 129 }, (_, i) => Buffer.from(String(i)));
 
-const refusals: Partial<Record<WireStatus, { code: string; message: string }>> = {
-  [WireStatus.Syntax]: { code: 'PL_BODY_SYNTAX', message: 'the body is not valid JSON' },
-  [WireStatus.Depth]: { code: 'PL_BODY_DEPTH', message: 'the body nests deeper than 64 levels' },
-  [WireStatus.Encoding]: { code: 'PL_BODY_ENCODING', message: 'the body is not valid UTF-8' },
-  [WireStatus.DuplicateKey]: { code: 'PL_BODY_DUPLICATE_KEY', message: 'a key occurs twice in one object' },
-  [WireStatus.Type]: { code: 'PL_BODY_TYPE', message: 'a field is missing or has the wrong type' },
-  [WireStatus.Shape]: { code: 'PL_BODY_SHAPE', message: 'shape and data of a tensor do not agree' },
-};
+/** A reply that can be split: its holes, and where each caller's part of every list and raw tensor ends. */
+interface Sliceable {
+  readonly reply: Buffer;
+  readonly holes: readonly Hole[];
+  readonly ends: readonly (readonly number[])[];
+  /** The model said where its JSON ends. */
+  readonly announced: boolean;
+}
 
-/** V1 and V2 JSON over one kernel: both are templates with holes, so both merge and split the same way. */
+/**
+ * V1 and V2 over one kernel: both are templates with holes, so both merge and split the same way. Raw tensors of V2 are
+ * holes behind the JSON.
+ */
 export class JsonProtocol implements BatchProtocol {
   readonly name: 'v1' | 'v2';
-  readonly replyMax: number;
   readonly #kernel: WireKernel;
   readonly #pieces = new Pieces();
 
   constructor(name: 'v1' | 'v2', kernel: WireKernel) {
     this.name = name;
     this.#kernel = kernel;
-    this.replyMax = kernel.bodyMax;
   }
 
-  measure(body: Buffer): Measurement {
+  measure(body: Buffer, jsonBytes?: number): Measurement {
     if (body.length > this.#kernel.bodyMax) return 'pass-through';
-    const scan = this.#kernel.measure(this.name, body, false);
-    if (scan.status !== WireStatus.Ok) return refusal(scan, this.name, body);
+    const scan = this.#scan(body, jsonBytes, false);
+    if (scan.status !== WireStatus.Ok) {
+      return refusalOf(scan, (code) =>
+        code === 'PL_BODY_TYPE' ? wrongField(this.name, body.subarray(0, jsonBytes)) : undefined,
+      );
+    }
     if (scan.items === 0) return 'pass-through';
     const { items, signature, form, holes } = scan;
     const timeoutUs = numberIn(body, holes, HoleKind.Timeout);
     const priority = numberIn(body, holes, HoleKind.Priority);
-    return { items, signature, uniform: form !== 0, holes, timeoutUs, priority };
+    return { items, signature, uniform: form !== 0, holes, jsonBytes, timeoutUs, priority };
   }
 
-  merge(requests: readonly MergeInput[]): Buffer[] {
-    const first = requests[0] as MergeInput;
-    if (requests.length === 1) return [first.body];
+  merge(requests: readonly MergeInput[]): Spliced {
+    const { body, measured } = requests[0] as MergeInput;
+    if (requests.length === 1) return { slices: [body], jsonBytes: measured.jsonBytes };
     const total = sumItems(requests);
     const pieces = this.#pieces;
-    const { body, measured } = first;
+    let jsonBytes: number | undefined;
+    let raw = firstRaw(measured.holes);
     let at = 0;
     for (const [index, hole] of measured.holes.entries()) {
       pieces.add(body, at, hole.start);
       if (hole.kind === HoleKind.Rows) addRows(pieces, requests, index);
       else if (hole.kind === HoleKind.Count) addCount(pieces, total);
       else if (hole.kind === HoleKind.Id) pieces.add(body, hole.start, hole.end);
-      else addHole(pieces, strictest(hole.kind, requests, index), index);
+      else if (hole.kind === HoleKind.RawSize) addCount(pieces, sumOfHoles(requests, raw++));
+      else if (isRaw(hole)) {
+        jsonBytes ??= pieces.bytes;
+        for (const each of requests) addHole(pieces, each, index);
+      } else
+        addHole(
+          pieces,
+          strictest(hole.kind, requests, (each) => numberAt(each, index)),
+          index,
+        );
       at = hole.end;
     }
     pieces.add(body, at, body.length);
-    return pieces.take();
+    if (measured.jsonBytes !== undefined) jsonBytes ??= pieces.bytes;
+    return { slices: pieces.take(), jsonBytes };
   }
 
-  split(reply: Buffer, requests: readonly MergeInput[]): Buffer[][] | SplitFailure {
-    if (requests.length === 1) return [[reply]];
-    if (reply.length > this.#kernel.bodyMax) return failure('too-large', 'the reply is larger than 4 MiB');
-    const scan = this.#kernel.measure(this.name, reply, true);
+  fits(reply: Buffer, jsonBytes = reply.length): boolean {
+    return jsonBytes <= this.#kernel.bodyMax;
+  }
+
+  split(reply: Buffer, requests: readonly MergeInput[], jsonBytes?: number): Spliced[] | SplitFailure {
+    if (requests.length === 1) return [{ slices: [reply], jsonBytes }];
+    if (!this.fits(reply, jsonBytes)) return failure('too-large', 'the reply is larger than 4 MiB');
+    const scan = this.#scan(reply, jsonBytes, true);
     if (scan.status === WireStatus.ListBeside) {
       return failure(
         'shape',
@@ -79,49 +100,57 @@ export class JsonProtocol implements BatchProtocol {
     const total = sumItems(requests);
     if (scan.items !== total) return failure('count', `the model answered ${scan.items} items to ${total}`);
     const rows = requests.map((each) => each.measured.items);
-    const rendered = this.#render(reply, scan.holes, requests, rows);
+    const announced = jsonBytes !== undefined;
+    const rendered = announced ? null : this.#render(reply, scan.holes, requests, rows);
     if (rendered) return rendered;
     const ends: (readonly number[])[] = [];
     for (const [index, hole] of scan.holes.entries()) {
-      if (hole.kind !== HoleKind.Rows) continue;
-      const perRow = hole.rows / total;
-      const cut = Number.isInteger(perRow) && perRow > 0 ? this.#kernel.cut(index, rows, perRow) : null;
-      if (!cut) return failure('count', `a list of ${hole.rows} elements cannot be shared by ${total} items`);
+      if (hole.kind !== HoleKind.Rows && !isRaw(hole)) continue;
+      const cut = isRaw(hole)
+        ? cutRaw(this.#kernel, reply, hole, rows, total, jsonBytes ?? 0)
+        : this.#cut(index, hole.rows / total, rows);
+      if (!cut) return failure('count', `a tensor or list of the reply cannot be shared by ${total} items`);
       ends[index] = cut;
     }
-    return requests.map((request, place) => this.#part(reply, scan.holes, ends, request, place, requests.length));
+    const whole: Sliceable = { reply, holes: scan.holes, ends, announced };
+    return requests.map((request, place) => this.#part(whole, request, place, requests.length));
+  }
+
+  #scan(body: Buffer, jsonBytes: number | undefined, reply: boolean): Scan {
+    return jsonBytes === undefined
+      ? this.#kernel.measure(this.name, body, reply)
+      : this.#kernel.measureRaw(body, jsonBytes, reply);
+  }
+
+  #cut(hole: number, perRow: number, rows: readonly number[]): number[] | null {
+    return Number.isInteger(perRow) && perRow > 0 ? this.#kernel.cut(hole, rows, perRow) : null;
   }
 
   /** The parts of a reply that is small, or null. */
-  #render(reply: Buffer, holes: readonly Hole[], requests: readonly MergeInput[], rows: number[]): Buffer[][] | null {
+  #render(reply: Buffer, holes: readonly Hole[], requests: readonly MergeInput[], rows: number[]): Spliced[] | null {
     let template = reply.length;
     let id: Hole | undefined;
     for (const hole of holes) {
-      template -= hole.end - hole.start;
+      template -= sizeOf(hole);
       if (hole.kind === HoleKind.Id) id = hole;
     }
     if (template + (reply.length - template) / requests.length > renderedMax) return null;
     const ids = requests.map((request, place) => (id ? ownId(reply, id, request, place) : noId));
-    const rendered = this.#kernel.render(reply.length, rows, ids.map(lengthOf));
+    const rendered = this.#kernel.render(reply.length, rows, ids.map(sizeOf));
     if (!rendered) return null;
     return rendered.parts.map((part, i) => {
       const { body, start, end } = ids[i] as Slice;
       let at = rendered.idsAt[i] as number;
       for (let from = start; from < end; from++) part[at++] = body[from] as number;
-      return [part];
+      return { slices: [part] };
     });
   }
 
   /** The reply of one caller: the whole reply's template filled with its own rows. */
-  #part(
-    reply: Buffer,
-    holes: readonly Hole[],
-    ends: readonly (readonly number[])[],
-    request: MergeInput,
-    place: number,
-    of: number,
-  ): Buffer[] {
+  #part({ reply, holes, ends, announced }: Sliceable, request: MergeInput, place: number, of: number): Spliced {
     const pieces = this.#pieces;
+    let jsonBytes: number | undefined;
+    let raw = firstRaw(holes);
     let at = 0;
     for (let index = 0; index < holes.length; index++) {
       const hole = holes[index] as Hole;
@@ -130,6 +159,11 @@ export class JsonProtocol implements BatchProtocol {
       else if (hole.kind === HoleKind.Id) {
         const id = ownId(reply, hole, request, place);
         pieces.add(id.body, id.start, id.end);
+      } else if (hole.kind === HoleKind.RawSize) addCount(pieces, sizeOf(own(ends[raw++], place)));
+      else if (isRaw(hole)) {
+        jsonBytes ??= pieces.bytes;
+        const { start, end } = own(ends[index], place);
+        pieces.add(reply, hole.start + start, hole.start + end);
       } else {
         const cut = ends[index] as readonly number[];
         const start = place === 0 ? hole.start : afterComma(reply, cut[place - 1] as number);
@@ -138,26 +172,14 @@ export class JsonProtocol implements BatchProtocol {
       at = hole.end;
     }
     pieces.add(reply, at, reply.length);
-    return pieces.take();
+    if (announced) jsonBytes ??= pieces.bytes;
+    return { slices: pieces.take(), jsonBytes };
   }
 }
 
-/** Both protocols over one kernel instance. */
-export function createProtocols(from?: KernelSource): { v1: BatchProtocol; v2: BatchProtocol } {
-  const kernel = new WireKernel(from);
-  return { v1: new JsonProtocol('v1', kernel), v2: new JsonProtocol('v2', kernel) };
-}
-
-function refusal(scan: Scan, protocol: 'v1' | 'v2', body: Buffer): BodyRefusal | 'pass-through' {
-  const known = refusals[scan.status];
-  if (!known) return 'pass-through';
-  const field = scan.status === WireStatus.Type ? wrongField(protocol, body) : undefined;
-  return {
-    refused: true,
-    code: known.code,
-    message: `${field ?? known.message} (at byte ${scan.failedAt})`,
-    offset: scan.failedAt,
-  };
+/** One caller's part of a raw tensor. */
+function own(ends: readonly number[] | undefined, place: number): { start: number; end: number } {
+  return { start: place === 0 ? 0 : (ends?.[place - 1] as number), end: ends?.[place] as number };
 }
 
 function addRows(pieces: Pieces, requests: readonly MergeInput[], hole: number): void {
@@ -177,14 +199,9 @@ function addCount(pieces: Pieces, count: number): void {
   pieces.add(digits, 0, digits.length);
 }
 
-/** A batch is given the longest timeout and the most urgent priority (1) of its requests; 0 says nothing in either. */
-function strictest(kind: HoleKind, requests: readonly MergeInput[], hole: number): MergeInput {
-  const rankOf = ({ body, measured }: MergeInput) => {
-    const { start, end } = measured.holes[hole] as Hole;
-    const value = Number(body.toString('latin1', start, end)) || Number.POSITIVE_INFINITY;
-    return kind === HoleKind.Timeout ? value : -value;
-  };
-  return requests.reduce((best, each) => (rankOf(each) > rankOf(best) ? each : best));
+function numberAt({ body, measured }: MergeInput, hole: number): number {
+  const { start, end } = measured.holes[hole] as Hole;
+  return Number(body.toString('latin1', start, end));
 }
 
 /** Part of a buffer. */
@@ -195,10 +212,6 @@ interface Slice {
 }
 
 const noId: Slice = { body: comma, start: 0, end: 0 };
-
-function lengthOf({ start, end }: Slice): number {
-  return end - start;
-}
 
 /** The caller's own id; where it gave none, the model's with the caller's place behind it. */
 function ownId(reply: Buffer, hole: Hole, { body, measured }: MergeInput, place: number): Slice {
@@ -222,14 +235,4 @@ function numberIn(body: Buffer, holes: readonly Hole[], kind: HoleKind): number 
     return Number.isFinite(value) && value >= 0 ? value : undefined;
   }
   return undefined;
-}
-
-function sumItems(requests: readonly MergeInput[]): number {
-  let sum = 0;
-  for (const { measured } of requests) sum += measured.items;
-  return sum;
-}
-
-function failure(failed: SplitFailure['failed'], message: string): SplitFailure {
-  return { failed, message };
 }

@@ -33,6 +33,11 @@ export class Pieces {
     if (length >= keptMin) this.#hasLarge = true;
   }
 
+  /** Bytes since the last call of `take`. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   /** All pieces since the last call, as slices. */
   take(): Buffer[] {
     const slices: Buffer[] = [];

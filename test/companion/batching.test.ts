@@ -9,9 +9,12 @@ async function burst(rig: Rig, count: number, make: (i: number) => Promise<unkno
   await Promise.all(Array.from({ length: count }, (_, i) => make(i)));
 }
 
+/** Nobody is told 504, however slow the machine is. */
+const patient = { 'late-timeout': '60s' };
+
 suite('companion: batching', (test) => {
   test('each caller gets its own part, and calls are fewer than requests', () =>
-    withRig({}, async (rig) => {
+    withRig(patient, async (rig) => {
       rig.model.serial = true;
       rig.model.timeMs = (items) => 5 + items;
       await burst(rig, 200, async (i) => {
@@ -26,7 +29,7 @@ suite('companion: batching', (test) => {
     }));
 
   test('numbers and strings keep their bytes', () =>
-    withRig({}, async (rig) => {
+    withRig(patient, async (rig) => {
       const texts = ['9007199254740993', '1.0', '1e400', '"\\u0041\\n"', '-0', '{"a":[1,  2]}'];
       await burst(rig, 60, async (i) => {
         await rig.call('/v1/models/m:predict', `{"instances": [ ${texts[i % texts.length]} ]}`);
@@ -36,7 +39,7 @@ suite('companion: batching', (test) => {
     }));
 
   test('bodies and replies that are written in slices arrive whole', () =>
-    withRig({}, async (rig) => {
+    withRig(patient, async (rig) => {
       rig.model.serial = true;
       rig.model.timeMs = () => 10;
       await burst(rig, 40, async (i) => {
@@ -51,7 +54,7 @@ suite('companion: batching', (test) => {
     }));
 
   test('V2 tensors: ids come back, counts and data are each caller’s', () =>
-    withRig({}, async (rig) => {
+    withRig(patient, async (rig) => {
       rig.model.serial = true;
       rig.model.timeMs = () => 10;
       await burst(rig, 80, async (i) => {
@@ -67,7 +70,7 @@ suite('companion: batching', (test) => {
     }));
 
   test('what differs in path, query, fields or headers never shares a batch', () =>
-    withRig({}, async (rig) => {
+    withRig(patient, async (rig) => {
       rig.model.serial = true;
       rig.model.timeMs = () => 3;
       await burst(rig, 160, async (i) => {
@@ -96,7 +99,7 @@ suite('companion: batching', (test) => {
       assert.ok(rig.model.calls.length < 30, `${rig.model.calls.length} calls`);
       assert.ok(rig.model.calls.every((call) => call.items.length === 1 || call.headers['x-user'] === undefined));
     });
-    await withRig({}, async (rig) => {
+    await withRig(patient, async (rig) => {
       await send(rig);
       const signals = (await rig.admin('/signals')).json as { mostSplittingHeader: { name: string } };
       assert.is(signals.mostSplittingHeader.name, 'x-user');
@@ -104,7 +107,7 @@ suite('companion: batching', (test) => {
   });
 
   test('neutral headers do not split lanes', () =>
-    withRig({}, async (rig) => {
+    withRig(patient, async (rig) => {
       await burst(rig, 50, (i) =>
         rig.predict(i, { 'x-request-id': `r${i}`, traceparent: `00-${i}`, 'user-agent': `a${i}` }),
       );
@@ -112,7 +115,7 @@ suite('companion: batching', (test) => {
     }));
 
   test('h2c and HTTP/1.1 on one port', () =>
-    withRig({}, async (rig) => {
+    withRig(patient, async (rig) => {
       const session = connectHttp2(`http://127.0.0.1:${rig.port}`);
       const one = (i: number) =>
         new Promise<string>((resolve, reject) => {
@@ -136,7 +139,7 @@ suite('companion: batching', (test) => {
     }));
 
   test('everything else streams through: large bodies, chunks as they come, upgrades', () =>
-    withRig({}, async (rig) => {
+    withRig(patient, async (rig) => {
       const large = JSON.stringify({ instances: ['x'.repeat(5_000_000)] });
       const answer = await rig.call('/v1/models/m:predict', large);
       assert.equal(answer.json, { predictions: [{ echo: 'x'.repeat(5_000_000) }] });
@@ -149,7 +152,7 @@ suite('companion: batching', (test) => {
     }));
 
   test('a WebSocket upgrade is connected with the model', () =>
-    withRig({}, async (rig) => {
+    withRig(patient, async (rig) => {
       const { createServer } = await import('node:net');
       const peer = createServer((socket) => {
         socket.once('data', (head) => {

@@ -1,5 +1,5 @@
 import * as assert from 'uvu/assert';
-import { createProtocols } from '../../src/protocol/json-protocol.ts';
+import { createProtocols } from '../../src/protocol/protocols.ts';
 import { type Rig, together, withRig } from '../support/companion.ts';
 import { suite } from '../support/suite.ts';
 
@@ -47,7 +47,7 @@ suite('companion: what one request may not do to others', (test) => {
     test(`a ${broken} that fails costs nobody an answer`, async () => {
       let fails = false;
       await withRig(
-        {},
+        { 'late-timeout': '60s' },
         async (rig) => {
           rig.model.serial = true;
           const answers = await together(rig, () => {

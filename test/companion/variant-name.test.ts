@@ -1,5 +1,8 @@
 import * as assert from 'uvu/assert';
 import { Renaming, VariantName } from '../../src/companion/variant-name.ts';
+import { plain, type Written } from '../contract/asked.ts';
+import { binaryDriver } from '../contract/binary-driver.ts';
+import { jsonBytesOf, withHttpEdges } from '../contract/edges.ts';
 import { type Rig, together, withRig } from '../support/companion.ts';
 import { suite } from '../support/suite.ts';
 
@@ -124,4 +127,27 @@ suite('variants under one name', (test) => {
         assert.is(rig.model.calls.at(-1)?.body, body.replace('resnet', 'resnet-small.v2'));
       }));
   }
+
+  test('V2 binary: the name in the JSON changes both ways, and where the JSON ends is said anew', () =>
+    withHttpEdges(
+      binaryDriver,
+      flags,
+      async (edges) => {
+        const written = binaryDriver.write({ ...plain, model: 'resnet', id: 'one' }) as Written;
+        const json = Buffer.from(
+          written.body.toString('utf8', 0, written.jsonBytes).replace('{', '{"model_name":"resnet",'),
+        );
+        const body = Buffer.concat([json, written.body.subarray(written.jsonBytes)]);
+        const answer = await edges.call({ ...written, body, jsonBytes: json.length });
+        assert.is(answer.status, 200, answer.message);
+        assert.is(edges.calls[0]?.url, '/v2/models/resnet-small.v2/infer');
+        assert.match(String(edges.calls[0]?.body), /^\{"model_name":"resnet-small\.v2",/);
+        assert.is(jsonBytesOf(edges.calls[0]?.headers ?? {}), json.length + 'resnet-small.v2'.length - 'resnet'.length);
+        const reply = JSON.parse(answer.body.toString('utf8', 0, jsonBytesOf(answer.headers)));
+        assert.is(reply.model_name, 'resnet');
+        assert.is(reply.id, 'one');
+        assert.is(answer.body.length, (jsonBytesOf(answer.headers) as number) + 8);
+      },
+      'resnet-small.v2',
+    ));
 });

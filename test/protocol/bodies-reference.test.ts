@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import * as assert from 'uvu/assert';
 import { WireKernel, WireStatus } from '../../src/kernels/wire.ts';
-import { createProtocols } from '../../src/protocol/json-protocol.ts';
 import type { BatchProtocol, MergeInput } from '../../src/protocol/protocol.ts';
+import { createProtocols } from '../../src/protocol/protocols.ts';
 import {
   anyText,
   elementsOf,
@@ -305,7 +305,7 @@ function mergeable(protocol: BatchProtocol, texts: readonly string[]): MergeInpu
 }
 
 function checkMerge(name: 'v1' | 'v2', protocol: BatchProtocol, group: readonly MergeInput[]): void {
-  const merged = Buffer.concat(protocol.merge(group));
+  const merged = Buffer.concat(protocol.merge(group).slices);
   const scan = referenceScan(name, merged, false);
   const scans = group.map((each) => referenceScan(name, each.body, false));
   const total = scans.reduce((sum, each) => sum + each.items, 0);
@@ -345,7 +345,7 @@ function checkSplit(name: 'v1' | 'v2', protocol: BatchProtocol, reply: Buffer, r
   if (!Array.isArray(parts)) throw new Error(`${JSON.stringify(parts)} for ${reply}`);
   let before = 0;
   for (const [i, part] of parts.entries()) {
-    const own = Buffer.concat(part);
+    const own = Buffer.concat(part.slices);
     const { items } = (requests[i] as MergeInput).measured;
     const ownScan = referenceScan(name, own, true);
     assert.is(ownScan.outcome, 'measured', own.toString());

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import * as assert from 'uvu/assert';
-import { createProtocols } from '../../src/protocol/json-protocol.ts';
-import type { BatchProtocol, BodyRefusal, MergeInput, SplitFailure } from '../../src/protocol/protocol.ts';
+import type { BatchProtocol, BodyRefusal, MergeInput, Spliced, SplitFailure } from '../../src/protocol/protocol.ts';
+import { createProtocols } from '../../src/protocol/protocols.ts';
 import { suite } from '../support/suite.ts';
 
 for (const flavour of ['simd', 'scalar', 'debug'] as const) {
@@ -130,8 +130,8 @@ for (const flavour of ['simd', 'scalar', 'debug'] as const) {
       const body = `{"id":null,"parameters":null,"outputs":null,"inputs":[${tensor}]}`;
       assert.is(input(v2, body).measured.items, 1);
       const reply = `{"id":null,"parameters":null,"outputs":[{"name":"y","shape":[2],"datatype":"FP32","data":[5,6]}]}`;
-      const parts = v2.split(Buffer.from(reply), [input(v2, body), input(v2, body)]) as Buffer[][];
-      assert.equal(JSON.parse(text(parts[1] as Buffer[])).outputs[0].data, [6]);
+      const parts = v2.split(Buffer.from(reply), [input(v2, body), input(v2, body)]) as Spliced[];
+      assert.equal(JSON.parse(text(parts[1] as Spliced)).outputs[0].data, [6]);
     });
 
     test('compares only numbers as timeout and priority', () => {
@@ -150,8 +150,8 @@ for (const flavour of ['simd', 'scalar', 'debug'] as const) {
           const rows = ones(140).with(at, odd);
           const parts = v1.split(Buffer.from(`{"predictions":[${rows}]}`), [request, request]);
           assert.ok(Array.isArray(parts), `${odd} at ${at}: ${JSON.stringify(parts)}`);
-          assert.is(text(parts[0] as Buffer[]), `{"predictions":[${rows.slice(0, 70)}]}`);
-          assert.is(text(parts[1] as Buffer[]), `{"predictions":[${rows.slice(70)}]}`);
+          assert.is(text(parts[0] as Spliced), `{"predictions":[${rows.slice(0, 70)}]}`);
+          assert.is(text(parts[1] as Spliced), `{"predictions":[${rows.slice(70)}]}`);
         }
       }
     });
@@ -224,7 +224,7 @@ for (const flavour of ['simd', 'scalar', 'debug'] as const) {
               },
             ],
           };
-          const parts = v2.split(Buffer.from(JSON.stringify(reply)), inputs) as Buffer[][];
+          const parts = v2.split(Buffer.from(JSON.stringify(reply)), inputs) as Spliced[];
           assert.ok(Array.isArray(parts), JSON.stringify(parts));
           let at = 0;
           for (const [i, part] of parts.entries()) {
@@ -258,12 +258,12 @@ for (const flavour of ['simd', 'scalar', 'debug'] as const) {
       const inputs = rows.map((row) => input(v1, `{"instances":[${row}]}`));
       const merged = v1.merge(inputs);
       assert.is(text(merged), `{"instances":[${rows.join(',')}]}`);
-      assert.is(merged.filter((slice) => inputs.some((each) => each.body.buffer === slice.buffer)).length, 3);
+      assert.is(merged.slices.filter((slice) => inputs.some((each) => each.body.buffer === slice.buffer)).length, 3);
       const reply = Buffer.from(`{"predictions":[ ${rows.join(' , ')} ],"m":1}`);
-      const parts = v1.split(reply, inputs) as Buffer[][];
+      const parts = v1.split(reply, inputs) as Spliced[];
       for (const [i, part] of parts.entries()) {
         assert.equal(JSON.parse(text(part)), { predictions: [JSON.parse(rows[i] as string)], m: 1 });
-        assert.ok(part.some((slice) => slice.buffer === reply.buffer));
+        assert.ok(part.slices.some((slice) => slice.buffer === reply.buffer));
       }
     });
 
@@ -278,7 +278,7 @@ for (const flavour of ['simd', 'scalar', 'debug'] as const) {
         const data = counts.flatMap((count, i) => new Array(count).fill(i));
         const output = (_: unknown, i: number) => ({ name: `o${i}`, shape: [total], datatype: 'INT32', data });
         const reply = { id: 'made', outputs: Array.from({ length: outputs }, output) };
-        const parts = v2.split(Buffer.from(JSON.stringify(reply)), inputs) as Buffer[][];
+        const parts = v2.split(Buffer.from(JSON.stringify(reply)), inputs) as Spliced[];
         for (const [i, part] of parts.entries()) {
           const own = JSON.parse(text(part));
           assert.is(own.id, i % 2 ? `é${i}` : i === 0 ? 'made' : `made-${i}`);
@@ -370,6 +370,6 @@ function signature(protocol: BatchProtocol, body: string): string {
   return input(protocol, body).measured.signature;
 }
 
-function text(slices: readonly Buffer[]): string {
+function text({ slices }: Spliced): string {
   return Buffer.concat(slices).toString();
 }

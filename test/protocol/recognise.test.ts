@@ -31,9 +31,18 @@ suite('recognise', (test) => {
       { 'content-type': 'application/cloudevents+json' },
       { ...json, 'content-encoding': 'gzip' },
       { ...json, 'ce-id': '1' },
-      { ...json, 'inference-header-content-length': '20' },
+      { 'content-type': 'application/octet-stream' },
+      { 'content-type': 'application/vnd.sagemaker-triton', 'inference-header-content-length': '20' },
     ]) {
       assert.is(recognise('POST', '/v2/models/m/infer', headers), null, JSON.stringify(headers));
+    }
+  });
+
+  test('knows V2 with raw tensors by its header; V1 has none', () => {
+    for (const type of ['application/octet-stream', 'application/json', undefined]) {
+      const headers = { 'inference-header-content-length': '20', ...(type ? { 'content-type': type } : {}) };
+      assert.is(recognise('POST', '/v2/models/m/infer', headers), 'v2', type);
+      assert.is(recognise('POST', '/v1/models/m:predict', headers), null, type);
     }
   });
 

@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Carrier } from '../../src/companion/carrier.ts';
 import { Exchange } from '../../src/companion/exchange.ts';
 import { type Dispatched, Scheduler } from '../../src/companion/scheduler.ts';
 import type { BatchingDomain, DomainSettings } from '../../src/kernels/batching.ts';
@@ -106,7 +107,7 @@ export async function withClock(run: (forward: (ms: number) => void) => Promise<
 function newExchange(laneKey: string, hardMs: number): Exchange {
   const response = new EventEmitter() as unknown as ServerResponse;
   const now = performance.now();
-  const exchange = new Exchange({} as IncomingMessage, response, {} as BatchProtocol, now);
+  const exchange = new Exchange({} as IncomingMessage, response, {} as BatchProtocol, {} as Carrier, now);
   exchange.measured = { items: 1, signature: '', uniform: true, holes: [] };
   exchange.laneKey = laneKey;
   exchange.softDeadline = now + hardMs;

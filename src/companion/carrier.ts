@@ -1,0 +1,33 @@
+import type { ServerResponse } from 'node:http';
+import type { Spliced, SplitFailure } from '../protocol/protocol.ts';
+import type { ErrorCode } from './errors.ts';
+import type { Exchange } from './exchange.ts';
+import type { UpstreamEnd, UpstreamReply } from './upstream.ts';
+
+/** What a reply of the model means for the requests of its call. */
+export interface Judgement {
+  /** `too-large`: it refuses the size. `content`: a refusal that may be the fault of one request among several. */
+  readonly kind: 'answered' | 'too-large' | 'content' | 'refused';
+  /** What the call counts as, and a request that ends with it. */
+  readonly label: string;
+  readonly reason: string;
+  /** The model failed, and not its callers. */
+  readonly fault: boolean;
+}
+
+/** How bodies travel to the model and back to callers: what merging and splitting them does not know of. */
+export interface Carrier {
+  /** Bodies of one call hold at most this many bytes; a batch of more goes in parts, one after the other. */
+  readonly callBytesMax: number;
+  /** Sends one call for these requests; `done` is called once. Returns what cancels it, which ends it as `aborted`. */
+  send(part: readonly Exchange[], merged: Spliced, done: (end: UpstreamEnd) => void): () => void;
+  judge(reply: UpstreamReply): Judgement;
+  /** Whether a reply is small enough to be split. */
+  fits(part: readonly Exchange[], reply: UpstreamReply): boolean;
+  /** Each request's part of a reply; one request gets all of it. */
+  split(part: readonly Exchange[], reply: UpstreamReply): Spliced[] | SplitFailure;
+  /** What writes the answers to `of` callers of one reply. `timing`: where the time went, as `Server-Timing` has it. */
+  writer(reply: UpstreamReply, of: number): (response: ServerResponse, own: Spliced, timing?: string) => void;
+  /** Answers with an error of ours. */
+  fail(response: ServerResponse, code: ErrorCode, message?: string): void;
+}
