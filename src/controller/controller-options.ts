@@ -84,7 +84,7 @@ export const controllerOptionSpecs: readonly ControllerOptionSpec[] = [
     key: 'image',
     flag: 'image',
     kind: imageName,
-    description: 'the image that is put into pods; empty: the one that this pod runs',
+    description: 'the image that is put into pods; empty: the one that this pod has tried, or runs',
     fallback: '',
   },
   {

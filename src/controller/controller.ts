@@ -12,9 +12,9 @@ import { endOf } from './admission/certificates.ts';
 import { AdmissionMetrics } from './admission/metrics.ts';
 import { AdmissionServer, admissionApp } from './admission/server.ts';
 import { admissionWebhooks } from './admission/webhooks.ts';
+import { companionImage } from './companion-image.ts';
 import type { ControllerOptions } from './controller-options.ts';
 import { Leadership } from './leadership.ts';
-import { ownImage } from './own-image.ts';
 import type { LeaderPart } from './part.ts';
 import { PolicyKeys } from './policy-keys.ts';
 
@@ -85,13 +85,13 @@ export class Controller {
   /**
    * Serves and stands for election. Returns the ports in use once the webhooks answer.
    *
-   * @throws when a port is taken, or nobody says which image pods are given.
+   * @throws when a port is taken, or the image that pods are given is not known, or was not tried.
    */
   async start(): Promise<{ webhookPort: number; adminPort: number }> {
     const { api } = this.#parts;
     const { host, namespace, identity, image: configured } = this.#options;
     const adminPort = await this.#serveAdmin();
-    const image = configured || (await ownImage(api, namespace, identity).catch(noImage));
+    const image = await companionImage(api, namespace, identity, configured).catch(noImage);
     void this.#keepKeys();
     const serving = await this.#keeper.start();
     if (!serving) return { webhookPort: 0, adminPort };
@@ -171,6 +171,6 @@ export class Controller {
 
 function noImage(error: unknown): never {
   throw new Error(
-    `which image pods are given is not known (${error instanceof Error ? error.message : error}): set PACELINE_IMAGE`,
+    `which image pods are given is not known: ${error instanceof Error ? error.message : error} (setting PACELINE_IMAGE)`,
   );
 }

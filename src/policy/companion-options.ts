@@ -294,13 +294,18 @@ export function variableOf(spec: OptionSpec): string {
  * otherwise be ignored in silence.
  */
 export function unknownVariables(environment: Environment): { name: string; meant: string | undefined }[] {
-  const known = companionOptionSpecs.map(({ flag }) => environmentName(flag).slice(prefix.length));
+  const known = new Set(companionOptionSpecs.map(variableOf));
+  // A name that its flag suggests is the nearest, also where the variable is called otherwise.
+  const suggested = new Map(companionOptionSpecs.map((spec) => [environmentName(spec.flag), variableOf(spec)]));
   return Object.entries(environment)
-    .filter(([name, value]) => name.startsWith(prefix) && !isServiceLink(name, value))
-    .map(([name]) => name.slice(prefix.length))
-    .filter((name) => !known.includes(name))
-    .map((name) => ({ name: prefix + name, near: nearest(name, known) }))
-    .map(({ name, near }) => ({ name, meant: near && prefix + near }));
+    .filter(([name, value]) => name.startsWith(prefix) && !known.has(name) && !isServiceLink(name, value))
+    .map(([name]) => {
+      const near = nearest(
+        name.slice(prefix.length),
+        [...suggested.keys()].map((each) => each.slice(prefix.length)),
+      );
+      return { name, meant: near === undefined ? undefined : suggested.get(prefix + near) };
+    });
 }
 
 /**

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { connect } from 'node:tls';
 import * as assert from 'uvu/assert';
 import { bundleOf, renewed } from '../../src/controller/admission/certificates.ts';
+import { companionImage } from '../../src/controller/companion-image.ts';
 import { Controller } from '../../src/controller/controller.ts';
 import { resolveControllerOptions } from '../../src/controller/controller-options.ts';
 import { Leadership } from '../../src/controller/leadership.ts';
@@ -108,27 +109,54 @@ suite('controller', (test) => {
     await controller.stop();
   });
 
-  test('our own pod says which image it runs, by digest where there is one', async () => {
-    const { ownImage } = await import('../../src/controller/own-image.ts');
+  const digest = `registry.example.com/paceline@sha256:${'a'.repeat(64)}`;
+  const pod = (image: string, imageID: string, trial?: { image: string; imageID: string }) => ({
+    metadata: { namespace: 'n', name: 'p' },
+    spec: {
+      containers: [
+        { name: 'istio', image: 'i' },
+        { name: 'controller', image },
+      ],
+      ...(trial ? { initContainers: [{ name: 'companion-trial', image: trial.image }] } : {}),
+    },
+    status: {
+      containerStatuses: [{ name: 'controller', imageID }],
+      ...(trial ? { initContainerStatuses: [{ name: 'companion-trial', imageID: trial.imageID }] } : {}),
+    },
+  });
+
+  test('an image that our own pod has not tried is given to no pod', async () => {
     const memory = new MemoryApi();
-    const digest = `registry.example.com/paceline@sha256:${'a'.repeat(64)}`;
-    const pod = (image: string, imageID: string) => ({
-      metadata: { namespace: 'n', name: 'p' },
-      spec: {
-        containers: [
-          { name: 'istio', image: 'i' },
-          { name: 'controller', image },
-        ],
-      },
-      status: { containerStatuses: [{ name: 'controller', imageID }] },
-    });
+    memory.put(kinds.pod, pod('registry.example.com/paceline:1', digest));
+    try {
+      await companionImage(memory.api, 'n', 'p', 'registry.example.com/other:2');
+      assert.unreachable();
+    } catch (error) {
+      assert.match(String(error), /other:2 has not been tried.*companion-trial/);
+    }
+    // Where there is no pod of ours nothing can be tried.
+    assert.is(await companionImage(new MemoryApi().api, 'n', 'p', 'other:2'), 'other:2');
+  });
+
+  test('an init container tries another image, and its digest is what pods get', async () => {
+    const memory = new MemoryApi();
+    const trial = { image: 'registry.example.com/other:2', imageID: `other@sha256:${'c'.repeat(64)}` };
+    memory.put(kinds.pod, pod('registry.example.com/paceline:1', digest, trial));
+    for (const configured of ['', trial.image, trial.imageID]) {
+      assert.is(await companionImage(memory.api, 'n', 'p', configured), trial.imageID);
+    }
+    assert.is(await companionImage(memory.api, 'n', 'p', 'registry.example.com/paceline:1'), digest);
+  });
+
+  test('our own pod says which image it runs, by digest where there is one', async () => {
+    const memory = new MemoryApi();
     for (const [image, id, expected] of [
       ['registry.example.com/paceline:1', digest, digest],
       [digest, 'sha256:b', digest],
       ['kind.local/paceline:1', `sha256:${'b'.repeat(64)}`, 'kind.local/paceline:1'],
     ] as const) {
       memory.put(kinds.pod, pod(image, id));
-      assert.is(await ownImage(memory.api, 'n', 'p'), expected);
+      assert.is(await companionImage(memory.api, 'n', 'p', ''), expected);
     }
   });
 

@@ -89,6 +89,10 @@ suite('companion options', (test) => {
       { name: 'PACELINE_MAXWAITING', meant: 'PACELINE_MAX_WAITING' },
       { name: 'PACELINE_COLOUR', meant: undefined },
     ]);
+    // This option has Knative's name for its variable: what its flag suggests is read by nobody.
+    assert.equal(unknownVariables({ PACELINE_READINESS_PROBE: '{}', SERVING_READINESS_PROBE: '{}' }), [
+      { name: 'PACELINE_READINESS_PROBE', meant: 'SERVING_READINESS_PROBE' },
+    ]);
   });
 
   test('every default is a value that its option accepts, and every flag has a variable of its own', () => {
