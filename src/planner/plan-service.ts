@@ -64,9 +64,11 @@ export function placementProblem(problem: ServiceProblem): PlacementProblem {
   };
 }
 
-function budgetIgnored(problem: ServiceProblem): boolean {
-  const { budget } = problem.policy;
-  return budget !== undefined && budget.currency !== undefined && budget.currency !== problem.prices.currency;
+/** Money is compared with prices in the same currency only, and with none where a price is missing. */
+function budgetIgnored({ policy: { budget }, prices, revisions }: ServiceProblem): boolean {
+  if (budget === undefined) return false;
+  const foreign = budget.currency !== undefined && budget.currency !== prices.currency;
+  return foreign || revisions.some(({ price }) => price === undefined);
 }
 
 function planOf(problem: ServiceProblem, plan: PlacementPlan): ServicePlan {

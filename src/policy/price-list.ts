@@ -67,6 +67,12 @@ export interface Price {
   readonly currency: string;
 }
 
+/** What one replica costs an hour. */
+export interface ReplicaPrice {
+  readonly perHour: number;
+  readonly currency: string;
+}
+
 /** Reads a PriceList, or says all that is wrong with it. */
 export function readPriceList(object: unknown): { value?: PriceList; problems: Problem[] } {
   return readObject(priceListSchema, withReadableStatus(object, statusSchema), 'PL_PRICE_LIST');
@@ -91,6 +97,23 @@ export function priceOfNode(list: PriceList, labels: Readonly<Record<string, str
     if (best === undefined || specific > best.specific) best = { amount: price, specific };
   }
   return best && { billing: list.spec.billing, amount: best.amount, currency: list.spec.currency };
+}
+
+/**
+ * What a replica-hour costs at most on the nodes that there are: where nothing runs yet, a bound on what is spent holds
+ * only if it holds there too. Undefined where the list names none of them, or bills by what only a replica shows.
+ */
+export function dearestPrice(
+  list: PriceList,
+  nodes: Iterable<Readonly<Record<string, string>>>,
+): ReplicaPrice | undefined {
+  if (list.spec.billing !== 'replica-seconds') return undefined;
+  let most: number | undefined;
+  for (const labels of nodes) {
+    const amount = priceOfNode(list, labels)?.amount;
+    if (amount !== undefined) most = Math.max(most ?? 0, amount);
+  }
+  return most === undefined ? undefined : { perHour: most, currency: list.spec.currency };
 }
 
 /**

@@ -22,6 +22,10 @@ const serving = (each: ServiceProblem, plan: ServicePlan): RevisionPlan[] =>
 const leastCost = (each: ServiceProblem, plan: ServicePlan) =>
   serving(each, plan).reduce((sum, one) => sum + each.bounds.minReplicas * price(each, one.name), 0);
 
+/** The budget that binds: money is compared with nothing where a price is missing. */
+const budgetOf = (each: ServiceProblem, plan: ServicePlan) =>
+  plan.budgetIgnored ? undefined : each.policy.budget?.perHour;
+
 suite('plans, whatever the problem', (test) => {
   test('never fewer than the least, never more than the most, never over the budget', () => {
     fc.assert(
@@ -34,7 +38,7 @@ suite('plans, whatever the problem', (test) => {
           assert.is(one.replicas, Math.round(one.replicas));
           assert.ok(one.knative.maxScale === 0 || one.knative.maxScale >= one.knative.minScale);
         }
-        const budget = each.policy.budget?.perHour ?? Number.POSITIVE_INFINITY;
+        const budget = budgetOf(each, plan) ?? Number.POSITIVE_INFINITY;
         const spent = cost(each, plan);
         assert.ok(spent <= Math.max(budget, leastCost(each, plan)) * (1 + 1e-6), `${spent} of ${budget} an hour`);
         if (spent > budget * (1 + 1e-6))
@@ -52,7 +56,7 @@ suite('plans, whatever the problem', (test) => {
     fc.assert(
       fc.property(anyProblem, (each) => {
         const plan = planService(each);
-        const budget = each.policy.budget?.perHour;
+        const budget = budgetOf(each, plan);
         if (budget === undefined) return;
         const most = serving(each, plan).reduce((sum, one) => sum + one.knative.maxScale * price(each, one.name), 0);
         // One replica a revision may always start: without it nothing is ever served.

@@ -229,6 +229,15 @@ suite('what it costs', (test) => {
     isReason(foreign, PlanReason.Steady);
   });
 
+  test('where one price is missing money is compared with nothing: a budget would not let a service leave zero', () => {
+    const budget = { perHour: 5 };
+    const unpriced = planService(problem({ policy: { ...problem().policy, budget } }));
+    assert.ok(unpriced.budgetIgnored);
+    assert.is(unpriced.knative.maxScale, 0);
+    const half = planService(priced(5, { revisions: [revision({ price: 1 }), revision({ name: 'b' })] }));
+    assert.ok(half.budgetIgnored);
+  });
+
   test('what advice would save is what runs less what is planned', () => {
     assert.is(
       planService(priced(100, { revisions: [revision({ price: 1, readyReplicas: 9, pendingReplicas: 1 })] }))

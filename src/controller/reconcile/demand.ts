@@ -3,6 +3,15 @@ import type { DemandState } from '../../planner/service-problem.ts';
 const secondsKept = 60;
 const minutesKept = 1440;
 const podsMax = 4096;
+/** Reports that a rise of demand is looked for in: the last ones, and none older than this. */
+const heardMax = 64;
+const heardMs = 3_000;
+/** Seconds of a report that count as now, and how many before them as what was usual. */
+const nowSeconds = 2;
+const usualSeconds = 10;
+/** A rise of less is none, and one that chance makes so often is no news: standard deviations of a Poisson count. */
+const rise = 1.25;
+const surprise = 4;
 
 /**
  * The arrivals of one service over all of its pods, by second and by minute. Each pod tells its last minute again and
@@ -19,6 +28,8 @@ export class Demand {
   #minutes = new Float32Array(16);
   #minutesCount = 0;
   #minuteItems = 0;
+  /** Of the last reports: items of its last seconds, and what as many seconds of that pod brought before. */
+  readonly #heard: { readonly atMs: number; readonly now: number; readonly usual: number }[] = [];
 
   /**
    * Takes in what a pod said.
@@ -38,8 +49,33 @@ export class Demand {
     }
     const recent = arrivals.slice(-10);
     const rate = recent.length === 0 ? 0 : recent.reduce((sum, items) => sum + items, 0) / recent.length;
+    if (arrivals.length >= nowSeconds + usualSeconds) this.#hear(arrivals, atMs);
     if (!known && this.#pods.size >= podsMax) return;
     this.#pods.set(pod, { last: Math.max(end, known?.last ?? end), rate });
+  }
+
+  #hear(arrivals: readonly number[], atMs: number): void {
+    const sum = (seconds: readonly number[]) => seconds.reduce((total, items) => total + items, 0);
+    const usual = sum(arrivals.slice(-nowSeconds - usualSeconds, -nowSeconds)) * (nowSeconds / usualSeconds);
+    this.#heard.push({ atMs, now: sum(arrivals.slice(-nowSeconds)), usual });
+    if (this.#heard.length > heardMax) this.#heard.shift();
+  }
+
+  /**
+   * Whether the pods that were heard just now get more than they did, beyond chance. Where demand is spread over many of
+   * them, it jumps long before their sum shows it: those that were not asked since still count with what they had.
+   */
+  isRising(nowMs: number): boolean {
+    let now = 0;
+    let usual = 0;
+    // From the newest on: those that were heard before it rose must not hide it.
+    for (const each of this.#heard.toReversed()) {
+      if (nowMs - each.atMs > heardMs) break;
+      now += each.now;
+      usual += each.usual;
+      if (now > rise * usual && now - usual > surprise * Math.sqrt(usual + 1)) return true;
+    }
+    return false;
   }
 
   forget(pod: string): void {

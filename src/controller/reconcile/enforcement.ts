@@ -154,7 +154,8 @@ export class Enforcement {
   }
 
   #rolloutInput({ observed, policy, plan, heard, memory, stored }: Enforceable, context: ActuationContext) {
-    const price = plan && plan.expect.replicas > 0 ? plan.expect.costPerHour / plan.expect.replicas : undefined;
+    const running = plan && plan.expect.replicas > 0 ? plan.expect.costPerHour / plan.expect.replicas : undefined;
+    const price = running ?? policy.replicaCost?.perHour ?? memory.price?.perHour;
     return {
       observed,
       policy,

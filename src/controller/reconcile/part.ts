@@ -111,6 +111,8 @@ class Running {
         const jump = plan && lately > demandJump * plan.demand && lately > plan.demand + 3 * Math.sqrt(plan.demand + 1);
         const missed = plan && signals.attainment !== undefined && signals.attainment < plan.expect.attainment - 0.05;
         if (first || jump || missed) this.#wake(service);
+        // The others are asked at once what they get; the next pass says how often from then on.
+        if (memory.demand.isRising(atMs)) this.#poller.setFast(service, true);
       },
       onFailure: (_, error) => this.#metrics.failed(error instanceof SignalError ? 'refused' : 'unreachable'),
     });

@@ -1,6 +1,6 @@
 import type { ServicePlan } from '../../planner/service-plan.ts';
 import type { ColdStart, DemandState, RevisionState, ServiceProblem } from '../../planner/service-problem.ts';
-import { costPerHour, type Price } from '../../policy/price-list.ts';
+import { costPerHour, type Price, type ReplicaPrice } from '../../policy/price-list.ts';
 import type { ServicePolicy } from '../../policy/service-policy.ts';
 import type { LatencySample } from '../signals/parse-signals.ts';
 import type { PodReport } from '../signals/signal-poller.ts';
@@ -21,6 +21,8 @@ export interface ProblemInput {
   readonly demand: DemandState;
   readonly coldStart: ColdStart;
   readonly priceOf: (pod: ObservedPod) => Price | undefined;
+  /** Of a replica where none runs whose node is known. */
+  readonly priceOtherwise: ReplicaPrice | undefined;
   readonly previous: ServicePlan | undefined;
   /** The last curve of each revision: what is not running has still been measured. */
   readonly curves: ReadonlyMap<string, readonly LatencySample[]>;
@@ -36,13 +38,13 @@ export function problemOf(input: ProblemInput): ServiceProblem | undefined {
   const { nowMs, observed, policy, demand, coldStart, previous } = input;
   const names = plannedRevisions(observed);
   if (names.length === 0) return undefined;
-  const currency = policy.replicaCost ? policy.replicaCost.currency : currencyOf(input);
+  const known = policy.replicaCost ?? runningPrice(input) ?? input.priceOtherwise;
   return {
     now: nowMs,
     policy,
-    revisions: names.map(({ name, share }) => revisionState(input, name, share)),
+    revisions: names.map(({ name, share }) => revisionState(input, name, share, known?.perHour)),
     demand,
-    prices: currency === undefined ? {} : { currency },
+    prices: known?.currency === undefined ? {} : { currency: known.currency },
     bounds: {
       minReplicas: observed.minReplicas,
       maxReplicas: observed.maxReplicas,
@@ -73,7 +75,12 @@ export function plannedRevisions(observed: ObservedService): { name: string; sha
   return newest ? [{ name: newest.name, share: 1 }] : [];
 }
 
-function revisionState(input: ProblemInput, name: string, share: number): RevisionState {
+function revisionState(
+  input: ProblemInput,
+  name: string,
+  share: number,
+  priceKnown: number | undefined,
+): RevisionState {
   const { policy, heard, curves } = input;
   const pods = heard.filter(({ pod }) => pod.revision === name && !pod.ending);
   const reports = pods.flatMap(({ report }) => (report ? [report.signals] : []));
@@ -82,10 +89,8 @@ function revisionState(input: ProblemInput, name: string, share: number): Revisi
   const requests = sum((each) => (each.attainment === undefined ? 0 : each.requests));
   const met = sum((each) => (each.attainment === undefined ? 0 : each.attainment * each.requests));
   const readyReplicas = pods.filter(({ pod }) => pod.readyMs !== undefined).length;
-  const price = priceOf(
-    input,
-    pods.map(({ pod }) => pod),
-  );
+  // A revision without pods costs what the others cost: at 3,600 replica-seconds an hour it would eat any budget.
+  const price = policy.replicaCost ? priceKnown : (runningPrice(input, name)?.perHour ?? priceKnown);
   return {
     name,
     latencyMs: curves.get(name) ?? [],
@@ -102,23 +107,18 @@ function revisionState(input: ProblemInput, name: string, share: number): Revisi
   };
 }
 
-/** Mean price of the pods' nodes: without pods that of any node of the list is not known, and none is guessed. */
-function priceOf({ policy, priceOf: ofPod, heard }: ProblemInput, pods: readonly ObservedPod[]): number | undefined {
-  if (policy.replicaCost) return policy.replicaCost.perHour;
-  const rate = new Map(heard.map(({ pod, report }) => [pod.uid, report?.signals.arrivalRate ?? 0]));
-  const priced = pods.flatMap((pod) => {
-    const price = ofPod(pod);
-    return price ? [costPerHour(price, { memoryGb: pod.memoryGb, requestRate: rate.get(pod.uid) ?? 0 })] : [];
+/** Mean price of the pods of a revision, or of all of them; undefined where no node of theirs has one. */
+export function runningPrice(
+  { heard, priceOf }: Pick<ProblemInput, 'heard' | 'priceOf'>,
+  revision?: string,
+): ReplicaPrice | undefined {
+  const priced = heard.flatMap(({ pod, report }) => {
+    const price = revision === undefined || pod.revision === revision ? priceOf(pod) : undefined;
+    const load = { memoryGb: pod.memoryGb, requestRate: report?.signals.arrivalRate ?? 0 };
+    return price ? [{ perHour: costPerHour(price, load), currency: price.currency }] : [];
   });
-  return priced.length === 0 ? undefined : priced.reduce((sum, each) => sum + each, 0) / priced.length;
-}
-
-function currencyOf({ heard, priceOf: ofPod }: ProblemInput): string | undefined {
-  for (const { pod } of heard) {
-    const price = ofPod(pod);
-    if (price) return price.currency;
-  }
-  return undefined;
+  const [first] = priced;
+  return first && { ...first, perHour: priced.reduce((sum, { perHour }) => sum + perHour, 0) / priced.length };
 }
 
 function autoscalerState({ autoscaler, revisions }: ObservedService): ServiceProblem['autoscaler'] {

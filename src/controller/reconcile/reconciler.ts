@@ -26,9 +26,9 @@ import {
   savingOf,
   shownPlan,
 } from './observations.ts';
-import type { ObservedService } from './observed.ts';
+import type { ObservedPod, ObservedService } from './observed.ts';
 import { isOurs, makePolicy, removePolicy } from './policy-object.ts';
-import { type HeardFrom, problemOf } from './problem.ts';
+import { type HeardFrom, problemOf, runningPrice } from './problem.ts';
 import { type Target, targetOf } from './projections.ts';
 import { restrained } from './restraint.ts';
 import { scoreOf } from './score.ts';
@@ -225,6 +225,8 @@ export class Reconciler {
     const ageMs = anyone && memory.heardMs !== undefined ? now - memory.heardMs : undefined;
     const list = world.priceList();
     const cold = memory.coldStarts.count > 0 ? memory.coldStarts : allColdStarts;
+    const priceOf = (pod: ObservedPod) => (list ? priceOfNode(list, world.nodeLabels(pod.node)) : undefined);
+    memory.price = runningPrice({ heard, priceOf }) ?? memory.price;
     const problem = problemOf({
       nowMs: now,
       observed,
@@ -232,7 +234,10 @@ export class Reconciler {
       heard,
       demand: memory.demand.state(now, ageMs),
       coldStart: cold.distribution(),
-      priceOf: (pod) => (list ? priceOfNode(list, world.nodeLabels(pod.node)) : undefined),
+      priceOf,
+      // What it cost when it last ran, if that was in today's currency.
+      priceOtherwise:
+        (memory.price?.currency === list?.spec.currency ? memory.price : undefined) ?? world.dearestPrice(),
       previous: memory.plan,
       curves: memory.curves,
       planEveryMs: periodMs,

@@ -1,6 +1,7 @@
 import { SavingsLedger } from '../../planner/savings.ts';
 import type { ServicePlan } from '../../planner/service-plan.ts';
 import type { InferencePolicyStatus } from '../../policy/inference-policy.ts';
+import type { ReplicaPrice } from '../../policy/price-list.ts';
 import type { LatencySample } from '../signals/parse-signals.ts';
 import { ColdStarts } from './cold-starts.ts';
 import { Demand } from './demand.ts';
@@ -21,6 +22,8 @@ export class ServiceMemory {
   readonly coldStarts = new ColdStarts();
   readonly savings = new SavingsLedger();
   readonly #curves = new Map<string, readonly LatencySample[]>();
+  /** Of a replica when one last ran whose node has a price. */
+  price: ReplicaPrice | undefined;
   plan: ServicePlan | undefined;
   score: Score | undefined;
   /** When a companion was last heard, on the monotonic clock. */

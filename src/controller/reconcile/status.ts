@@ -72,14 +72,15 @@ export function statusOf(input: StatusInput): InferencePolicyStatus {
 
 /** One sentence for people: events, logs and status say the same. */
 export function planMessage(plan: ServicePlan): string {
-  const { expect, runnerUp, currency = 'replica-seconds' } = plan;
+  const { expect, runnerUp, budgetIgnored, currency = 'replica-seconds' } = plan;
+  const unheld = budgetIgnored ? '; the budget bounds nothing, because no price in its currency is known' : '';
   const second = runnerUp
     ? `; runner-up ${runnerUp.revision} with ${runnerUp.replicas}: ${planReasonLabel(runnerUp.reason)}`
     : '';
   return (
     `${planReasonLabel(plan.reason)}: ${plan.replicas} replicas of ${plan.revision} for ${round(plan.demand)} items/s, ` +
     `batches of at most ${plan.batch.maxBatchSize}; expects ${round(expect.attainment * 100, 4)} % in time, ` +
-    `${round(expect.costPerHour)} ${currency} an hour, ${round(expect.utilisation * 100)} % used${second}`
+    `${round(expect.costPerHour)} ${currency} an hour, ${round(expect.utilisation * 100)} % used${second}${unheld}`
   );
 }
 

@@ -1,7 +1,13 @@
 import { Informer, type InformerOptions, type InformerTools } from '../../kube/informer.ts';
 import { type KubeObject, keyOf, kinds } from '../../kube/objects.ts';
 import { type InferencePolicy, readInferencePolicy } from '../../policy/inference-policy.ts';
-import { choosePriceList, type PriceList, readPriceList } from '../../policy/price-list.ts';
+import {
+  choosePriceList,
+  dearestPrice,
+  type PriceList,
+  type ReplicaPrice,
+  readPriceList,
+} from '../../policy/price-list.ts';
 import { podAutoscalerClass } from '../../policy/service-view.ts';
 import { knativeClass, ownClassLabel } from '../actuators/autoscaler-class.ts';
 import type { ObservedPod, ObservedRevision, ObservedService, TargetName } from './observed.ts';
@@ -62,6 +68,8 @@ export class World {
   readonly #nodes: Informer<ProjectedNode>;
   readonly #policies: Informer<StoredPolicy>;
   readonly #priceLists: Informer<PriceList>;
+  /** Kept until nodes or prices change: it is the same for all services. */
+  #dearest: { readonly price: ReplicaPrice | undefined } | undefined;
 
   constructor(options: WorldOptions) {
     const { knative, kserve, onService, onPod, onPrices } = options;
@@ -111,6 +119,11 @@ export class World {
       kind: kinds.priceList,
       project: (object) => readPriceList(withoutManagedFields(object)).value,
     });
+    for (const informer of [this.#nodes, this.#priceLists]) {
+      informer.onChange(() => {
+        this.#dearest = undefined;
+      });
+    }
     this.#priceLists.onChange(onPrices);
   }
 
@@ -153,6 +166,20 @@ export class World {
 
   priceList(): PriceList | undefined {
     return choosePriceList([...this.#priceLists.values()]);
+  }
+
+  /** What a replica costs on the dearest node. */
+  dearestPrice(): ReplicaPrice | undefined {
+    const list = this.priceList();
+    this.#dearest ??= {
+      price:
+        list &&
+        dearestPrice(
+          list,
+          [...this.#nodes.values()].map(({ labels }) => labels),
+        ),
+    };
+    return this.#dearest.price;
   }
 
   nodeLabels(node: string | undefined): Readonly<Record<string, string>> {

@@ -54,7 +54,7 @@ export class VariantRoutes {
     namespace: string,
     name: string,
     group: Group,
-    { observed, policy, context }: RolloutInput,
+    { observed, policy, plan: own, context }: RolloutInput,
   ): Promise<{ reason: string; message: string }[]> {
     const route = await context.api.get(kinds.route, { namespace, name }).catch((error: unknown) => {
       if (isNotFound(error)) return undefined;
@@ -68,7 +68,7 @@ export class VariantRoutes {
       now: context.nowMs,
       policy,
       demand: { perSecond: addedUp(members.map(({ arrivals }) => arrivals)) },
-      prices: {},
+      prices: own?.currency === undefined ? {} : { currency: own.currency },
       bounds: {
         minReplicas: 1,
         maxReplicas: observed.maxReplicas,

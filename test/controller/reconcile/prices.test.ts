@@ -1,0 +1,108 @@
+import * as assert from 'uvu/assert';
+import { type HeardFrom, type ProblemInput, problemOf } from '../../../src/controller/reconcile/problem.ts';
+import { planService } from '../../../src/planner/plan-service.ts';
+import { dearestPrice, type PriceList } from '../../../src/policy/price-list.ts';
+import { suite } from '../../support/suite.ts';
+
+const currency = 'USD';
+const type = 'node.kubernetes.io/instance-type';
+
+function list(billing: PriceList['spec']['billing'] = 'replica-seconds'): PriceList {
+  const prices = [
+    { instanceType: 'small', price: 1 },
+    { instanceType: 'large', price: 3 },
+  ];
+  return { spec: { currency, billing, prices } } as unknown as PriceList;
+}
+
+function revision(name: string, trafficPercent: number) {
+  return { namespace: 'a', name, reachable: true, ready: true, annotations: {}, trafficPercent };
+}
+
+function pod(name: string, of: string): HeardFrom {
+  return {
+    pod: { name, revision: of, node: 'small', memoryGb: 1, readyMs: 1, ending: false },
+    report: undefined,
+  } as never;
+}
+
+const bare = {
+  deploymentMode: 'knative',
+  autoscaler: 'knative',
+  minReplicas: 0,
+  maxReplicas: 0,
+  containerConcurrency: 0,
+  pods: [],
+};
+
+function problem(more: Partial<ProblemInput>) {
+  const input = {
+    nowMs: 1e6,
+    observed: { ...bare, revisions: [revision('r1', 100)] },
+    policy: { sloMs: 500, sloQuantile: 0.99, patience: 'auto', maxBatchSize: 64, budget: { perHour: 5 } },
+    heard: [],
+    demand: { perSecond: Array.from({ length: 60 }, () => 900) },
+    coldStart: { p50Ms: 3000, p95Ms: 4000, count: 3 },
+    priceOf: () => ({ billing: 'replica-seconds', amount: 1, currency }),
+    priceOtherwise: { perHour: 3, currency },
+    previous: undefined,
+    curves: new Map([
+      [
+        'r1',
+        [
+          { items: 1, expected: 55, quantile: 58 },
+          { items: 64, expected: 370, quantile: 390 },
+        ],
+      ],
+    ]),
+    planEveryMs: 10_000,
+    ...more,
+  } as unknown as ProblemInput;
+  const made = problemOf(input);
+  if (!made) throw new Error('no problem');
+  return made;
+}
+
+suite('prices where nothing runs', (test) => {
+  test('no price at all: a budget of money bounds nothing, and says so', () => {
+    const made = problem({ priceOtherwise: undefined });
+    assert.is(made.revisions[0]?.price, undefined);
+    assert.is(made.prices.currency, undefined);
+    const plan = planService(made);
+    assert.ok(plan.budgetIgnored);
+    assert.is(plan.knative.maxScale, 0);
+  });
+
+  test('a list that bills by requests, or names no node, says nothing about a replica that does not run', () => {
+    assert.is(dearestPrice(list('request'), [{ [type]: 'large' }]), undefined);
+    assert.is(dearestPrice(list(), [{ [type]: 'other' }]), undefined);
+    assert.is(dearestPrice(list(), []), undefined);
+  });
+
+  test('the dearest of the nodes that there are bounds a service at zero', () => {
+    const nodes = [{ [type]: 'small' }, { [type]: 'large' }];
+    assert.equal(dearestPrice(list(), nodes), { perHour: 3, currency });
+    assert.equal(dearestPrice(list(), nodes.slice(0, 1)), { perHour: 1, currency });
+    const plan = planService(problem({ priceOtherwise: dearestPrice(list(), nodes) }));
+    assert.not.ok(plan.budgetIgnored);
+    assert.is(plan.currency, currency);
+    assert.is(plan.replicas, 1, 'two at 3 an hour are more than 5');
+    assert.is(plan.knative.maxScale, 1);
+  });
+
+  test('what runs says what a replica costs, also for a revision that has no pods yet', () => {
+    const observed = { ...bare, revisions: [revision('r1', 90), revision('r2', 10)] };
+    const made = problem({ observed: observed as never, heard: [pod('p1', 'r1'), pod('p2', 'r1')] });
+    assert.equal(
+      made.revisions.map(({ name, price }) => `${name} ${price}`),
+      ['r1 1', 'r2 1'],
+    );
+  });
+
+  test('the price that the user gives goes before all others', () => {
+    const policy = { sloMs: 500, sloQuantile: 0.99, patience: 'auto', maxBatchSize: 64, replicaCost: { perHour: 0.4 } };
+    const made = problem({ policy: policy as never, heard: [pod('p1', 'r1')] });
+    assert.is(made.revisions[0]?.price, 0.4);
+    assert.is(made.prices.currency, undefined);
+  });
+});
