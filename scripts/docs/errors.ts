@@ -59,6 +59,11 @@ ${table(
       '`queue-full`, `bytes-full`: a faster sink, more `--log-workers`, or more room. `refused`: the status that the sink answers. `untrusted`: `--log-ca-file`. `unreachable`, `reset`, `timeout`: the sink itself. `drained`: the drain was too short.',
     ],
     [
+      'PL_TRACE_EXPORT',
+      'Spans cannot be exported, because the exporter cannot be loaded. Requests are served all the same.',
+      'Install the package whole: `dist/chunks` holds it.',
+    ],
+    [
       'PL_READINESS_PROBE',
       "The model's readiness probe asks for something that cannot be done from another container.",
       'The line says what is asked instead. Give the model an httpGet or tcpSocket probe with a number for a port.',

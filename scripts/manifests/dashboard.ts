@@ -259,6 +259,12 @@ const rows: readonly (readonly [string, readonly Panel[]])[] = [
         lines: [['{{result}}', 'sum by (result) (rate(paceline_payload_events_total{$s}[$__rate_interval]))']],
       },
       {
+        title: 'Spans',
+        tells: 'Spans a second by what became of them.',
+        unit: 'ops',
+        lines: [['{{result}}', 'sum by (result) (rate(paceline_spans_total{$s}[$__rate_interval]))']],
+      },
+      {
         title: 'Payloads that wait',
         tells: 'Events and bytes that are held for the sink, the fullest companion of each service.',
         unit: 'short',

@@ -7,6 +7,7 @@ import type { ErrorCode } from './errors.ts';
 import type { Exchange } from './exchange.ts';
 import { codeOfFailure } from './failure-codes.ts';
 import type { Lane } from './lanes.ts';
+import type { Tracing } from './observing/tracing.ts';
 import type { ResendBudget } from './resend-budget.ts';
 import type { Dispatched, Scheduler } from './scheduler.ts';
 import type { UpstreamEnd, UpstreamReply } from './upstream.ts';
@@ -17,6 +18,7 @@ export interface CallContext {
   readonly warnings: RareWarnings;
   readonly scheduler: Scheduler;
   readonly budget: ResendBudget;
+  readonly tracing: Tracing | undefined;
   /** The kernel that takes bodies apart and together failed. */
   protocolFailed(error: unknown): void;
 }
@@ -81,10 +83,19 @@ export class BatchCall {
     this.#current = part;
     this.#calls++;
     this.#context.budget.called();
+    const span = part.length > 1 ? this.#context.tracing?.batch(part) : undefined;
     const sentAt = performance.now();
+    for (const exchange of part) {
+      exchange.batch = part.length;
+      exchange.batchSpan = span?.context;
+      exchange.calledAt = sentAt;
+    }
     this.#cancel = this.#carrier.send(part, merged, (end) => {
       this.#cancel = undefined;
-      this.#ended(part, end, performance.now() - sentAt);
+      const ms = performance.now() - sentAt;
+      for (const exchange of part) exchange.execMs = ms;
+      span?.end(end);
+      this.#ended(part, end, ms);
     });
   }
 
@@ -152,6 +163,7 @@ export class BatchCall {
       const own = `queue;dur=${queue.toFixed(1)}, wait;dur=${wait.toFixed(1)}, ${timing}`;
       if (!exchange.answer((response) => write(response, split[i] as Spliced, own))) continue;
       const now = performance.now();
+      exchange.answeredAt = now;
       metrics.answered(now, now - exchange.receivedAt, queue, wait, now <= exchange.softDeadline);
     }
     scheduler.noteReplyPath(performance.now() - arrivedAt);

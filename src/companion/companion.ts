@@ -14,7 +14,7 @@ import { HttpCarrier } from './http-carrier.ts';
 import { Intake } from './intake.ts';
 import { Listener } from './listener.ts';
 import { LoopLag } from './loop-lag.ts';
-import { PayloadLog } from './observing/payload-log.ts';
+import { Observers } from './observing/observers.ts';
 import { keepOrMakeId } from './observing/request-id.ts';
 import { PassThrough } from './pass-through.ts';
 import { applySettings, type LivePolicy, PolicyInForce } from './policy-in-force.ts';
@@ -62,7 +62,7 @@ export class Companion {
   readonly #readiness: ModelReadiness;
   readonly #queueProxy: QueueProxy | undefined;
   readonly #unfit: string | undefined;
-  readonly #payloads: PayloadLog | undefined;
+  readonly #observers: Observers;
   readonly #lag = new LoopLag();
   readonly #startedAt = performance.now();
   #advisor: Advisor | undefined;
@@ -97,13 +97,10 @@ export class Companion {
       arrivalRate: () => this.#deciding.signals.arrivalRate(),
       busyShare: () => this.#deciding.signals.busyShare(),
       eventLoopLagMs: () => this.#lag.peakMs,
-      payloadEvents: () => this.#payloads?.events ?? 0,
-      payloadBytes: () => this.#payloads?.bytes ?? 0,
+      payloadEvents: () => this.#observers.payloadEvents,
+      payloadBytes: () => this.#observers.payloadBytes,
     });
-    this.#payloads =
-      options.logUrl === null
-        ? undefined
-        : new PayloadLog(options.logUrl, options, parts.log, (result) => this.metrics.payloadEvents.add(1, result));
+    this.#observers = new Observers(options, parts.log, () => this.metrics);
     this.#upstream = new Upstream(options.upstream, options.maxInFlight, () =>
       this.metrics.resends.add(1, 'dead-connection'),
     );
@@ -127,6 +124,7 @@ export class Companion {
       budget,
       createProtocols: parts.createProtocols ?? createProtocols,
       variant,
+      tracing: this.#observers.tracing,
       policy: () => this.#policy.current,
       advisor: () => {
         this.#advisor ??= new Advisor(settings, create, this.metrics, this.#policy.current);
@@ -198,7 +196,7 @@ export class Companion {
       await new Promise((resolve) => setTimeout(resolve, lastWordsMs));
     }
     this.#noteDrained();
-    await this.#payloads?.drain(until);
+    await this.#observers.drain(until);
     await this.#admin.finishWaiting();
     await this.stop();
     return clean;
@@ -212,7 +210,7 @@ export class Companion {
     this.scheduler.stop();
     this.#advisor?.scheduler.stop();
     this.#lag.stop();
-    await Promise.all([this.#upstream.close(), this.#passThrough.close(), this.#payloads?.stop()]);
+    await Promise.all([this.#upstream.close(), this.#passThrough.close(), this.#observers.stop()]);
   }
 
   #receive(request: IncomingMessage, response: ServerResponse): void {
@@ -224,8 +222,7 @@ export class Companion {
     this.#lag.noteWork(arrivedAt);
     this.#lastRequestAt = arrivedAt;
     if (this.#draining && request.httpVersionMajor < 2) response.setHeader('connection', 'close');
-    keepOrMakeId(request);
-    this.#payloads?.follow(request, response);
+    this.#observers.follow(request, response, arrivedAt);
     this.#intake.receive(request, response, arrivedAt);
   }
 

@@ -1,8 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { BatchProtocol, Measured, MergeInput } from '../protocol/protocol.ts';
+import type { TraceContext } from '../telemetry/trace-context.ts';
 import type { Carrier } from './carrier.ts';
 import { type ErrorCode, errorBody, errorSpecs } from './errors.ts';
 import { forHttp2 } from './headers.ts';
+import { accountOf, noteCode } from './observing/account.ts';
 import { withRequestId } from './observing/request-id.ts';
 import type { Queued } from './queued.ts';
 import { lengthOf } from './upstream.ts';
@@ -40,6 +42,16 @@ export class Exchange implements MergeInput, Queued {
   /** Of the time between arrival and sending, the part in which a slot was free. */
   waitMs = 0;
   ended = false;
+  /** Requests in the call that answered it, when that was sent, and how long it took; ms. */
+  batch = 0;
+  calledAt = 0;
+  execMs = 0;
+  /** When the model's answer was handed to it; 0 where there was none. */
+  answeredAt = 0;
+  /** Somebody else answers. */
+  passed = false;
+  /** Of the call that it shared, where calls are traced. */
+  batchSpan: TraceContext | undefined;
   /** Bytes that it holds of the budget. */
   heldBytes = 0;
   /** Called once, when it ends. */
@@ -58,6 +70,8 @@ export class Exchange implements MergeInput, Queued {
     this.carrier = carrier;
     this.receivedAt = arrivedAt;
     this.arrivedAt = arrivedAt;
+    const account = accountOf(response);
+    if (account) account.exchange = this;
     response.on('close', () => this.#end(!response.writableFinished));
   }
 
@@ -73,12 +87,14 @@ export class Exchange implements MergeInput, Queued {
   fail(code: ErrorCode, message?: string): boolean {
     if (this.ended) return false;
     this.#end(false);
+    noteCode(this.response, code);
     this.carrier.fail(this.response, code, message);
     return true;
   }
 
   /** Ends without an answer of its own: somebody else answers. */
   handOver(): void {
+    this.passed = true;
     this.#end(false);
   }
 
@@ -117,6 +133,7 @@ export function writeReply(
 /** Writes `{"error","code"}` with the code's status. */
 export function writeError(response: ServerResponse, code: ErrorCode, message?: string): void {
   if (response.headersSent || response.destroyed) return;
+  noteCode(response, code);
   const { status, retryAfter } = errorSpecs[code] as { status: number; retryAfter?: number };
   const body = errorBody(code, message);
   const headers = ['content-type', 'application/json', 'content-length', String(body.length)];

@@ -63,6 +63,11 @@ const carriedBySome = new Set([
   'tracestate',
   'x-request-id',
   'b3',
+  'x-b3-traceid',
+  'x-b3-spanid',
+  'x-b3-parentspanid',
+  'x-b3-sampled',
+  'x-b3-flags',
   'user-agent',
   'k-proxy-request',
   'grpc-trace-bin',
@@ -108,14 +113,16 @@ export function sharedReplyHeaders(raw: readonly string[]): string[] {
   return headers;
 }
 
-/** Gives a header of a raw list another value, or adds it. */
+/** Gives a header of a raw list another value, once, or adds it. */
 export function setHeader(raw: string[], name: string, value: string): void {
-  for (let i = 0; i < raw.length; i += 2) {
+  let at = -1;
+  for (let i = raw.length - 2; i >= 0; i -= 2) {
     if ((raw[i] as string).toLowerCase() !== name) continue;
-    raw[i + 1] = value;
-    return;
+    if (at >= 0) raw.splice(at, 2);
+    at = i;
   }
-  raw.push(name, value);
+  if (at >= 0) raw[at + 1] = value;
+  else raw.push(name, value);
 }
 
 /** The value of a header in a raw list, or undefined. */

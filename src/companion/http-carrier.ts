@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { jsonBytesIn, jsonLengthHeader } from '../protocol/binary-header.ts';
 import type { Spliced, SplitFailure } from '../protocol/protocol.ts';
+import { traceparentOf } from '../telemetry/trace-context.ts';
 import type { Carrier, Judgement } from './carrier.ts';
 import { type Exchange, writeError, writeReply } from './exchange.ts';
 import { batchHeaders, forwardHeaders, headerIn, setHeader, sharedReplyHeaders } from './headers.ts';
@@ -26,9 +27,10 @@ export class HttpCarrier implements Carrier {
   }
 
   send(part: readonly Exchange[], { slices, jsonBytes }: Spliced, done: (end: UpstreamEnd) => void): () => void {
-    const { request, renamed } = part[0] as Exchange;
+    const { request, renamed, batchSpan } = part[0] as Exchange;
     const raw = request.rawHeaders;
     const headers = part.length === 1 ? forwardHeaders(raw, false) : batchHeaders(raw, this.#sharedHeaders);
+    if (batchSpan) setHeader(headers, 'traceparent', traceparentOf(batchSpan));
     const target = request.url as string;
     return this.#upstream.send(target, withJsonBytes(headers, jsonBytes), slices, (end) => {
       const renaming = renamed && !('failure' in end) ? this.#variant?.restoring(target) : undefined;

@@ -17,6 +17,7 @@ import { Exchange, writeError } from './exchange.ts';
 import { setHeader } from './headers.ts';
 import { HintReader } from './hints.ts';
 import { LaneKeys } from './lane-keys.ts';
+import type { Tracing } from './observing/tracing.ts';
 import type { PassThrough } from './pass-through.ts';
 import type { LivePolicy } from './policy-in-force.ts';
 import { ResendBudget } from './resend-budget.ts';
@@ -37,6 +38,7 @@ export interface IntakeParts {
   readonly budget: ByteBudget;
   readonly createProtocols: typeof createProtocols;
   readonly variant: VariantName | undefined;
+  readonly tracing: Tracing | undefined;
   /** What holds now. */
   readonly policy: () => LivePolicy;
   /** Decides about requests in `mode: advise`. */
@@ -70,6 +72,7 @@ export class Intake {
       warnings: new RareWarnings(parts.log),
       scheduler: parts.scheduler,
       budget: new ResendBudget(),
+      tracing: parts.tracing,
       protocolFailed: (error) => this.#protocolFailed(error),
     };
   }

@@ -372,11 +372,13 @@ function checkTogether(values: Record<string, unknown>): string[] {
 
 /** The options as they are shown to people, on /config and by `--dry-run`, in the words of users, without secrets. */
 export function shownOptions(options: CompanionOptions): object {
-  const { upstream, sloQuantile, patience, logUrl, ...rest } = options;
+  const { upstream, sloQuantile, patience, logUrl, traceEndpoint, accessLog, ...rest } = options;
   return {
     ...rest,
     upstream: upstream.origin,
     logUrl: logUrl && withoutSecrets(logUrl),
+    traceEndpoint: traceEndpoint && withoutSecrets(traceEndpoint),
+    accessLog: accessLog < 0 ? 'off' : accessLog,
     sloPercentile: Number((sloQuantile * 100).toPrecision(12)),
     patience: patience < 0 ? 'auto' : patience,
   };

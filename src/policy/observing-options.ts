@@ -21,6 +21,17 @@ export interface ObservingOptions {
   /** Events that may wait, and bytes of payloads that may be held for them. */
   readonly logQueue: number;
   readonly logQueueBytes: number;
+  /** Share of sound requests that get a line in the log; -1: no request gets one. */
+  readonly accessLog: number;
+  /** Lines a second. */
+  readonly accessLogRate: number;
+  /** Knative's request log on standard output. */
+  readonly requestLog: boolean;
+  readonly requestLogTemplate: string;
+  /** Where spans go; null: there are none. */
+  readonly traceEndpoint: URL | null;
+  /** Of the traces that begin here, 0 to 1. */
+  readonly traceShare: number;
 }
 
 /** The options of this part, in the order of the help. */
@@ -108,5 +119,48 @@ export const observingOptionSpecs: readonly OptionSpec[] = [
     kind: kinds.size(65_536),
     description: 'bytes of payloads that may be held for the sink; more are dropped and counted',
     fallback: '32MB',
+  },
+  {
+    key: 'accessLog',
+    flag: 'access-log',
+    kind: kinds.shareOrOff,
+    description:
+      'log a line for each request that failed, was refused or missed its objective, and for this share of the others',
+    fallback: 'off',
+  },
+  {
+    key: 'accessLogRate',
+    flag: 'access-log-rate',
+    kind: kinds.whole('lines', 1, 100_000),
+    description: 'lines a second that this writes at most; the next one says how many were held back',
+    fallback: '50',
+  },
+  {
+    key: 'requestLog',
+    flag: 'request-log',
+    kind: kinds.yesOrNo,
+    description: "write a line a request to standard output, as Knative's queue-proxy does",
+    fallback: 'false',
+  },
+  {
+    key: 'requestLogTemplate',
+    flag: 'request-log-template',
+    kind: kinds.requestLogTemplate,
+    description: 'the form of that line; none: that of Knative',
+    fallback: '',
+  },
+  {
+    key: 'traceEndpoint',
+    flag: 'trace-endpoint',
+    kind: kinds.sink,
+    description: 'export spans by OTLP over HTTP to this collector, such as http://otel-collector:4318',
+    fallback: '',
+  },
+  {
+    key: 'traceShare',
+    flag: 'trace-share',
+    kind: kinds.share,
+    description: 'of the traces that begin here, so many are sampled; others are as their callers say',
+    fallback: '0.01',
   },
 ];

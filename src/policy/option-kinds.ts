@@ -1,6 +1,7 @@
 import { createPublicKey } from 'node:crypto';
 import { isIP } from 'node:net';
 import { parseReadinessProbe } from './readiness-probe.ts';
+import { compileRequestLog, knativeTemplate } from './request-log-template.ts';
 import { parseDuration, parsePatience, parsePercentile, parseSize, parseWhole, UnitError } from './units.ts';
 
 /** How the text of an option is read, and which texts there are, in words for help and documents. */
@@ -92,6 +93,34 @@ export const keysAndValues: OptionKind = {
       else throw new UnitError(`"${piece}" is not a pair such as team=vision`);
     }
     return Object.fromEntries(pairs);
+  },
+};
+
+/** A share of the whole. */
+export const share: OptionKind = {
+  placeholder: 'share',
+  accepts: '0 to 1',
+  parse: (text) => {
+    const value = /^\d+(?:\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
+    if (!(value >= 0 && value <= 1)) throw new UnitError(`"${text}" is not a share from 0 to 1`);
+    return value;
+  },
+};
+
+/** A share, or none at all, which is -1. */
+export const shareOrOff: OptionKind = {
+  ...share,
+  accepts: '0 to 1, or off',
+  parse: (text) => (text === 'off' ? -1 : share.parse(text)),
+};
+
+/** A template of Knative's request log. */
+export const requestLogTemplate: OptionKind = {
+  placeholder: 'template',
+  accepts: 'text with {{.Request.Method}} and the like',
+  parse: (text) => {
+    compileRequestLog(text);
+    return text || knativeTemplate;
   },
 };
 

@@ -137,6 +137,9 @@ export class CompanionMetrics {
       },
     ],
   );
+  readonly spans = new Counter('paceline_spans_total', 'Spans by what became of them: sent, or dropped and why.', [
+    { name: 'result', values: ['sent', 'queue-full', 'failed'] },
+  ]);
   readonly traps = new Counter(
     'paceline_kernel_traps_total',
     'Times a kernel (deciding, or reading bodies) failed and was rebuilt.',
@@ -185,6 +188,7 @@ export class CompanionMetrics {
       this.advisedRefusals,
       this.policyDocuments,
       this.payloadEvents,
+      this.spans,
       this.traps,
       this.requestSeconds,
       this.queueSeconds,

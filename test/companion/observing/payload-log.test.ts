@@ -228,7 +228,7 @@ suite('the payload logger', (test) => {
         await sink.has(2);
         assert.is(sink.events[0]?.headers.authorization, `Basic ${Buffer.from('user:pass').toString('base64')}`);
         const shown = (await rig.admin('/config')).text;
-        assert.not.match(shown, /pass"|user/);
+        assert.not.match(shown, /user:|:pass/);
         assert.match(shown, /"logUrl": "http:\/\/\.\.\.@127/);
       },
       sink,

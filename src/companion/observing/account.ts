@@ -1,0 +1,116 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ServerHttp2Stream } from 'node:http2';
+import type { ErrorCode } from '../errors.ts';
+import type { Exchange } from '../exchange.ts';
+import { statusOf, tap } from './tap.ts';
+import type { RequestSpan } from './tracing.ts';
+
+/** How a request ended, as `paceline_requests_total` has it. */
+export type RequestOutcome = 'answered' | 'refused' | 'failed' | 'left' | 'passed';
+
+/** What one request came to. Times in ms on the clock of `performance.now()`, sizes in bytes of bodies. */
+export class Account {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly receivedAt: number;
+  /** When the last byte of the answer was handed to the connection, or the caller left. */
+  endedAt = 0;
+  requestBytes = 0;
+  responseBytes = 0;
+  /** Where it is a request that may share a batch. */
+  exchange: Exchange | undefined;
+  /** Of an error of ours. */
+  code: ErrorCode | undefined;
+  span: RequestSpan | undefined;
+
+  constructor(request: IncomingMessage, response: ServerResponse, receivedAt: number) {
+    this.request = request;
+    this.response = response;
+    this.receivedAt = receivedAt;
+  }
+
+  get status(): number {
+    return statusOf(this.response);
+  }
+
+  /** Of gRPC, where it has one. */
+  get grpcStatus(): number | undefined {
+    const stream = this.response.stream as ServerHttp2Stream | undefined;
+    const status = stream?.sentTrailers?.['grpc-status'] ?? stream?.sentHeaders?.['grpc-status'];
+    return status === undefined ? undefined : Number(status);
+  }
+
+  get outcome(): RequestOutcome {
+    if (!this.response.writableFinished) return 'left';
+    const sent = this.exchange !== undefined && this.exchange.sentAt > 0;
+    if (this.code !== undefined) return sent ? 'failed' : 'refused';
+    if (!this.exchange || this.exchange.passed) return 'passed';
+    return this.status < 400 ? 'answered' : 'failed';
+  }
+
+  /** Whether it met its objective; undefined where it had none, or its caller left before. */
+  get met(): boolean | undefined {
+    const { exchange, outcome } = this;
+    if (!exchange || exchange.softDeadline === 0) return undefined;
+    const inTime = (exchange.answeredAt || this.endedAt) <= exchange.softDeadline;
+    if (outcome === 'left') return inTime ? undefined : false;
+    return inTime && (outcome === 'answered' || (outcome === 'passed' && this.status < 500));
+  }
+
+  /** Waiting while no slot was free, and waiting for company; ms. */
+  get waited(): { queueMs: number; waitMs: number } {
+    const { exchange } = this;
+    if (!exchange || exchange.sentAt === 0) return { queueMs: 0, waitMs: 0 };
+    return { queueMs: Math.max(0, exchange.sentAt - exchange.arrivedAt - exchange.waitMs), waitMs: exchange.waitMs };
+  }
+}
+
+/** Somebody who wants to know of requests. */
+export interface AccountReader {
+  /** Before anything is done with it: headers may still be changed. */
+  begun?(account: Account): void;
+  ended(account: Account): void;
+}
+
+const accounts = new WeakMap<ServerResponse, Account>();
+
+/** The account of a request; undefined where nobody reads accounts. */
+export function accountOf(response: ServerResponse): Account | undefined {
+  return accounts.get(response);
+}
+
+/** A request is answered with an error of ours. */
+export function noteCode(response: ServerResponse, code: ErrorCode): void {
+  const account = accounts.get(response);
+  if (account) account.code ??= code;
+}
+
+/** Keeps an account of each request from its head to its end. */
+export class Accounts {
+  readonly #readers: readonly AccountReader[];
+
+  constructor(readers: readonly AccountReader[]) {
+    this.#readers = readers;
+  }
+
+  open(request: IncomingMessage, response: ServerResponse, receivedAt: number): void {
+    const account = new Account(request, response, receivedAt);
+    accounts.set(response, account);
+    tap(request, response, {
+      requestBytes: (chunk) => {
+        account.requestBytes += chunk.length;
+      },
+      requestEnd: nothing,
+      responseBytes: (chunk) => {
+        account.responseBytes += chunk.length;
+      },
+    });
+    for (const reader of this.#readers) reader.begun?.(account);
+    response.once('close', () => {
+      account.endedAt = performance.now();
+      for (const reader of this.#readers) reader.ended(account);
+    });
+  }
+}
+
+function nothing(): void {}
