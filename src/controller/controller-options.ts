@@ -21,6 +21,7 @@ export interface ControllerOptions {
   readonly companionMemoryRequest: string;
   readonly companionMemoryLimit: string;
   readonly kserveNamespace: string;
+  readonly knativeNamespace: string;
   readonly excludeNamespaces: readonly string[];
   readonly logLevel: string;
 }
@@ -128,6 +129,13 @@ export const controllerOptionSpecs: readonly ControllerOptionSpec[] = [
     kind: name,
     description: "where KServe's configuration is",
     fallback: 'kserve',
+  },
+  {
+    key: 'knativeNamespace',
+    flag: 'knative-namespace',
+    kind: name,
+    description: "where Knative's configuration is",
+    fallback: 'knative-serving',
   },
   {
     key: 'certificates',

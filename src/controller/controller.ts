@@ -92,9 +92,10 @@ export class Controller {
     const { host, namespace, identity, image: configured } = this.#options;
     const adminPort = await this.#serveAdmin();
     const image = await companionImage(api, namespace, identity, configured).catch(noImage);
-    void this.#keepKeys();
-    const serving = await this.#keeper.start();
-    if (!serving) return { webhookPort: 0, adminPort };
+    // A pod that is made without our keys could never be told anything.
+    const known = new Promise<void>((resolve) => void this.#keepKeys(resolve));
+    const [serving] = await Promise.all([this.#keeper.start(), known]);
+    if (!serving || this.#stop.signal.aborted) return { webhookPort: 0, adminPort };
     this.#metrics.certificateEnds(endOf(serving.certificate));
     const webhooks = admissionWebhooks(this.#options, image, api, this.#keys, this.#parts.clock);
     this.#server = new AdmissionServer(admissionApp(webhooks, this.#metrics, this.#parts.log));
@@ -131,19 +132,22 @@ export class Controller {
     return { api, log, clock, metrics, policyKeys, namespace, identity, leaseTransitions, leads };
   }
 
-  async #keepKeys(): Promise<void> {
+  /** @param known is called once there are keys, or will not be any more */
+  async #keepKeys(known: () => void): Promise<void> {
     const { clock, chance, log } = this.#parts;
     const { signal } = this.#stop;
     while (!signal.aborted) {
       let delayMs = keysPeriodMs;
       try {
         await this.#keys.refresh();
+        known();
       } catch (error) {
         delayMs = keysRetryMs;
         log.warn({ code: 'PL_POLICY_KEYS', detail: String(error) }, 'the signing keys could not be read or made');
       }
       await pause(clock, jittered(delayMs, 0.1, chance), signal);
     }
+    known();
   }
 
   async #serveAdmin(): Promise<number> {

@@ -16,7 +16,7 @@ export async function runController(options: ControllerOptions): Promise<void> {
     );
     process.exit(1);
   };
-  const parts = { api, log, clock: systemClock, chance: Math.random, parts: leaderParts(), failed };
+  const parts = { api, log, clock: systemClock, chance: Math.random, parts: leaderParts(options), failed };
   const controller = new Controller(options, parts);
   let stopping = false;
   const stop = async (event: string) => {

@@ -80,25 +80,25 @@ export async function uninstall(parts: UninstallParts): Promise<GivenBack> {
       await restore(`deployment ${metadata.namespace}/${metadata.name}`, () => restoreDeployment(api, metadata));
     }
   }
-  for await (const { metadata } of listAll(api, kinds.inferencePolicy)) {
+  const walked = new Set<string>();
+  for await (const { metadata, spec, status } of listAll(api, kinds.inferencePolicy)) {
+    const target = (spec as { targetRef?: { name?: string } } | undefined)?.targetRef?.name;
+    if ((status as { rollout?: object } | undefined)?.rollout) walked.add(`${metadata.namespace}/${target}`);
     if (metadata.annotations?.[countKey] !== undefined) {
       await restore(`policy ${metadata.namespace}/${metadata.name}`, () => forgetCount(api, metadata));
     }
   }
   for await (const { metadata } of listAll(api, kinds.inferenceService)) {
     const annotations = metadata.annotations ?? {};
+    const service = `${metadata.namespace}/${metadata.name}`;
     if (annotations[classKey] === podAutoscalerClass) {
-      const service = `${metadata.namespace}/${metadata.name}`;
       log.warn(
         { service, class: podAutoscalerClass },
         'its next revision waits for this class: take the annotation out',
       );
     }
-    if (
-      annotations[batcherAnnotation] !== undefined ||
-      annotations[originalKey(kinds.inferenceService)] !== undefined
-    ) {
-      await restore(`inferenceservice ${metadata.namespace}/${metadata.name}`, () => restoreService(api, metadata));
+    if (annotations[batcherAnnotation] !== undefined || walked.has(service)) {
+      await restore(`inferenceservice ${service}`, () => restoreService(api, metadata, walked.has(service)));
     }
   }
   return { restored, failed };
@@ -164,22 +164,22 @@ async function forgetCount(api: KubeApi, name: ObjectName): Promise<boolean> {
   return true;
 }
 
-/** Takes back the batcher that admission added, and the share of traffic that a rollout held. */
-async function restoreService(api: KubeApi, name: ObjectName): Promise<boolean> {
-  const service = await api.get(kinds.inferenceService, name);
-  const { metadata, spec } = service;
+/**
+ * Takes back the batcher that admission added, and the share of a rollout where that moves no traffic: a share below 100
+ * keeps everything from an unproven revision, and is the user's from then on.
+ */
+async function restoreService(api: KubeApi, name: ObjectName, walked: boolean): Promise<boolean> {
+  const { metadata, spec } = await api.get(kinds.inferenceService, name);
   const { predictor = {} } = (spec ?? {}) as {
-    predictor?: { batcher?: { maxBatchSize?: number; maxLatency?: number } };
+    predictor?: { batcher?: { maxBatchSize?: number; maxLatency?: number }; canaryTrafficPercent?: number };
   };
   const note = metadata.annotations?.[batcherAnnotation];
   const { batcher } = predictor;
   const ours = batcher != null && note === `${batcher.maxBatchSize}/${batcher.maxLatency}`;
-  const canary = holdingOf(kinds.inferenceService, service)?.original.canaryTrafficPercent;
-  const change = {
-    ...(ours ? { batcher: null } : {}),
-    ...(canary === undefined ? {} : { canaryTrafficPercent: canary === null ? null : Number(canary) }),
-  };
-  const annotations = { [batcherAnnotation]: null, [originalKey(kinds.inferenceService)]: null };
+  const promoted = walked && predictor.canaryTrafficPercent === 100;
+  if (!promoted && note === undefined) return false;
+  const change = { ...(ours ? { batcher: null } : {}), ...(promoted ? { canaryTrafficPercent: null } : {}) };
+  const annotations = { [batcherAnnotation]: null };
   const { resourceVersion } = metadata;
   const patch = { metadata: { resourceVersion, annotations }, spec: { predictor: change } };
   await api.mergePatch(kinds.inferenceService, name, patch);

@@ -142,8 +142,25 @@ interface PlacementExports {
   demand: KernelFunction;
 }
 
-/** Options, points of a curve, seconds and minutes of one problem at the most. */
-export const placementLimits = { options: 32, points: 32, seconds: 60, minutes: 1440 } as const;
+/**
+ * What one problem may hold at the most. Options beyond theirs are an error; numbers beyond theirs (assembly/placement,
+ * `check`) would trap, so that whoever writes a problem from what came from outside bounds them first.
+ */
+export const placementLimits = {
+  options: 32,
+  points: 32,
+  seconds: 60,
+  minutes: 1440,
+  batch: 1024,
+  replicas: 10_000,
+  concurrency: 1e6,
+  parallel: 1024,
+  /** Items a second. */
+  rate: 1e9,
+  /** Of a replica an hour. */
+  price: 1e12,
+  coldMs: 3.6e6,
+} as const;
 
 /** One instance of placement.wasm. It keeps nothing from one problem to the next. */
 export class PlacementKernel {

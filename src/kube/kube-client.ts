@@ -121,17 +121,6 @@ export class KubeClient implements KubeApi {
     }
   }
 
-  /** Whether the API server has this kind (false: its CRD is not installed). */
-  async has(kind: ResourceKind): Promise<boolean> {
-    try {
-      await this.list(kind, {}, 1);
-      return true;
-    } catch (error) {
-      if (isNotFound(error)) return false;
-      throw error;
-    }
-  }
-
   close(): void {
     this.#connection.close();
   }

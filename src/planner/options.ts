@@ -17,13 +17,13 @@ export function placementOption(
   const before = previous?.revisions.find((each) => each.name === revision.name);
   return {
     curve: curveOf(revision.latencyMs),
-    parallel: Math.max(1, Math.round(revision.parallel)),
-    price: revision.price ?? replicaSecondsPerHour,
+    parallel: Math.min(Math.max(1, Math.round(revision.parallel)), placementLimits.parallel),
+    price: Math.min(revision.price ?? replicaSecondsPerHour, placementLimits.price),
     accuracy: revision.accuracy ?? Number.NaN,
     share,
     attainment: revision.attainment,
-    ready: revision.readyReplicas,
-    pending: revision.pendingReplicas,
+    ready: Math.min(revision.readyReplicas, placementLimits.replicas),
+    pending: Math.min(revision.pendingReplicas, placementLimits.replicas),
     planned: before?.replicas ?? Number.NaN,
     target: before?.knative.target ?? Number.NaN,
     lowerSince: before?.memory.lowerSince ?? Number.NaN,

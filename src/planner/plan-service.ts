@@ -3,6 +3,7 @@ import {
   type PlacementPlan,
   type PlacementProblem,
   type PlacementShare,
+  placementLimits,
 } from '../kernels/placement.ts';
 import { placementOption, sharesOf } from './options.ts';
 import type { Expectation, RevisionPlan, RunnerUp, ServicePlan } from './service-plan.ts';
@@ -40,13 +41,13 @@ export function placementProblem(problem: ServiceProblem): PlacementProblem {
     sloMs: policy.sloMs,
     sloQuantile: policy.sloQuantile,
     patience: policy.patience === 'auto' ? -1 : policy.patience,
-    maxBatch: Math.min(policy.maxBatchSize, 1024),
+    maxBatch: Math.min(policy.maxBatchSize, placementLimits.batch),
     budget: budgetIgnored(problem) ? Number.NaN : (policy.budget?.perHour ?? Number.NaN),
     minAccuracy: policy.minAccuracy ?? Number.NaN,
-    minReplicas: bounds.minReplicas,
-    maxReplicas: bounds.maxReplicas,
-    containerConcurrency: bounds.containerConcurrency,
-    coldMs: problem.coldStart.count > 0 ? problem.coldStart.p95Ms : coldStartGuessMs,
+    minReplicas: Math.min(bounds.minReplicas, placementLimits.replicas),
+    maxReplicas: Math.min(bounds.maxReplicas, placementLimits.replicas),
+    containerConcurrency: Math.min(bounds.containerConcurrency, placementLimits.concurrency),
+    coldMs: problem.coldStart.count > 0 ? Math.min(problem.coldStart.p95Ms, placementLimits.coldMs) : coldStartGuessMs,
     planEveryMs: every,
     choose: problem.routing === 'choose',
     stale: (demand.ageMs ?? 0) > Math.max(staleAfterMs, 3 * every),
@@ -55,8 +56,11 @@ export function placementProblem(problem: ServiceProblem): PlacementProblem {
     chosen: name(previous?.revision),
     betterSince: previous?.memory.betterSince ?? Number.NaN,
     better: name(previous?.memory.better),
-    rate: problem.revisions.reduce((sum, revision) => sum + revision.arrivalRate, 0),
-    seconds: demand.perSecond,
+    rate: Math.min(
+      problem.revisions.reduce((sum, revision) => sum + revision.arrivalRate, 0),
+      placementLimits.rate,
+    ),
+    seconds: demand.perSecond.map((items) => Math.min(items, placementLimits.rate)),
     minutes: demand.perMinute ?? [],
     options: problem.revisions.map((revision, i) =>
       placementOption(revision, shares[i] as number, previous, problem.now),

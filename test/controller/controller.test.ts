@@ -10,7 +10,8 @@ import { Controller } from '../../src/controller/controller.ts';
 import { resolveControllerOptions } from '../../src/controller/controller-options.ts';
 import { Leadership } from '../../src/controller/leadership.ts';
 import type { LeaderPart, PartContext } from '../../src/controller/part.ts';
-import { systemClock } from '../../src/kube/clock.ts';
+import { type Clock, systemClock } from '../../src/kube/clock.ts';
+import { KubeError } from '../../src/kube/kube-error.ts';
 import { kinds } from '../../src/kube/objects.ts';
 import { suite } from '../support/suite.ts';
 import { MemoryApi } from './admission/memory-api.ts';
@@ -32,7 +33,12 @@ class Recorder implements LeaderPart {
   }
 }
 
-function controllerOn(memory: MemoryApi, flags: Record<string, string> = {}, parts: LeaderPart[] = []) {
+function controllerOn(
+  memory: MemoryApi,
+  flags: Record<string, string> = {},
+  parts: LeaderPart[] = [],
+  clock: Clock = systemClock,
+) {
   const options = resolveControllerOptions(
     { image: 'paceline@sha256:'.padEnd(80, '0'), host: '127.0.0.1', 'webhook-port': '0', 'admin-port': '0', ...flags },
     {},
@@ -43,7 +49,7 @@ function controllerOn(memory: MemoryApi, flags: Record<string, string> = {}, par
   return new Controller(options, {
     api: memory.api,
     log: quiet,
-    clock: systemClock,
+    clock,
     chance: Math.random,
     parts,
     failed,
@@ -80,6 +86,24 @@ suite('controller', (test) => {
     assert.equal(part.said, ['start', 'stop']);
     const lease = await memory.get(kinds.lease, { namespace: 'paceline-system', name: 'paceline-controller' });
     assert.is((lease.spec as { holderIdentity: string }).holderIdentity, '');
+  });
+
+  test('no webhook is served before there are keys that pods can be given', async () => {
+    const memory = new MemoryApi();
+    const { get } = memory;
+    let refused = 0;
+    memory.get = async (kind, name) => {
+      if (name.name === 'paceline-policy-keys' && refused++ < 1) throw new KubeError(500, 'InternalError', 'try again');
+      return get.call(memory, kind, name);
+    };
+    const controller = controllerOn(memory, {}, [], {
+      ...systemClock,
+      after: (ms, run) => systemClock.after(ms / 50, run),
+    });
+    const { webhookPort } = await controller.start();
+    assert.ok(webhookPort > 0);
+    assert.ok(memory.objects.has('secrets/paceline-system/paceline-policy-keys'));
+    await controller.stop();
   });
 
   test('two replicas serve with one certificate, and one of them leads', async () => {

@@ -1,7 +1,7 @@
 import * as assert from 'uvu/assert';
 import { uninstall } from '../../src/controller/uninstall.ts';
 import { LeaseElection } from '../../src/kube/lease-election.ts';
-import { kinds } from '../../src/kube/objects.ts';
+import { type KubeObject, kinds } from '../../src/kube/objects.ts';
 import { ControllerRig, namespace, original } from '../support/controller-rig.ts';
 import { suite } from '../support/suite.ts';
 
@@ -61,7 +61,7 @@ suite('uninstall', (test) => {
     await part.stop();
   });
 
-  test('takes back the batcher that admission added, and leaves one that a user changed', async () => {
+  test('takes back the batcher of admission and the share of a rollout, and leaves what a user wrote', async () => {
     const cluster = await steered();
     const { rig, part } = cluster;
     const add = (name: string, maxLatency: number) =>
@@ -71,7 +71,28 @@ suite('uninstall', (test) => {
       });
     add('ours', 1);
     add('theirs', 100);
+    const walked = (name: string, canaryTrafficPercent: number, rollout?: object) => {
+      rig.api.seed(kinds.inferenceService, {
+        metadata: { namespace, name },
+        spec: { predictor: { canaryTrafficPercent } },
+      });
+      rig.api.seed(kinds.inferencePolicy, {
+        metadata: { namespace, name },
+        spec: { targetRef: { kind: 'InferenceService', name } },
+        ...(rollout ? { status: { rollout } } : {}),
+      });
+    };
+    walked('promoted', 100, { phase: 'done' });
+    walked('walking', 25, { phase: 'walking' });
+    walked('by-hand', 100);
     await uninstalled(cluster);
+    const percent = (name: string) => {
+      const { spec } = rig.api.peek(kinds.inferenceService, { namespace, name }) as KubeObject;
+      return (spec as { predictor: { canaryTrafficPercent?: number } }).predictor.canaryTrafficPercent;
+    };
+    assert.is(percent('promoted'), undefined, 'it is as if no canary had been');
+    assert.is(percent('walking'), 25, 'without it everything would go to what is unproven');
+    assert.is(percent('by-hand'), 100);
     const batcher = (name: string) => {
       const spec = rig.api.peek(kinds.inferenceService, { namespace, name })?.spec;
       return (spec as { predictor?: { batcher?: object } } | undefined)?.predictor?.batcher;

@@ -229,6 +229,21 @@ suite('what it costs', (test) => {
     isReason(foreign, PlanReason.Steady);
   });
 
+  test('numbers from outside that are beyond all bounds are bounded, and no trap', () => {
+    const huge = { minReplicas: 0, maxReplicas: 1e8, containerConcurrency: 1e9 };
+    const plan = planService(
+      problem({
+        bounds: huge,
+        coldStart: { p50Ms: 1, p95Ms: 1e12, count: 1 },
+        demand: { perSecond: steady(1e12) },
+        revisions: [
+          revision({ parallel: 1e9, readyReplicas: 50_000, pendingReplicas: 1e6, price: 1e15, arrivalRate: 1e12 }),
+        ],
+      }),
+    );
+    assert.ok(plan.replicas <= 10_000);
+  });
+
   test('where one price is missing money is compared with nothing: a budget would not let a service leave zero', () => {
     const budget = { perHour: 5 };
     const unpriced = planService(problem({ policy: { ...problem().policy, budget } }));

@@ -120,7 +120,7 @@ export class OwnClass implements Actuator<ClassPlan, ObservedService> {
       const before = await this.#replicas(own, revision, pods.length, context);
       const planned = plan.plan?.revisions.find(({ name }) => name === revision.name);
       const order: ReplicaOrder = {
-        ...boundsOf(own, revision),
+        ...boundsOf(own, revision, observed),
         planned: planned?.replicas ?? this.#replicasUnplanned(revision, plan, context),
         floor: Math.max(
           0,
@@ -245,16 +245,16 @@ function thresholdOf({ minScale, initialScale, initialized, reachable }: Replica
   return Math.max(reachable ? minScale : 0, initialized ? 1 : initialScale, 1);
 }
 
-function boundsOf(own: OwnAutoscaler, { reachable }: ObservedRevision) {
+function boundsOf(own: OwnAutoscaler, { reachable }: ObservedRevision, { knative }: ObservedService) {
   // Knative reads a hyphenated key before its alias in camel case.
   const read = (...names: string[]) => {
     const text = names.map((name) => own.annotations[`autoscaling.knative.dev/${name}`]).find((each) => each);
     return text !== undefined && /^\d{1,9}$/.test(text) ? Number(text) : undefined;
   };
   return {
-    minScale: read('min-scale', 'minScale') ?? 0,
-    maxScale: read('max-scale', 'maxScale') ?? 0,
-    initialScale: read('initial-scale', 'initialScale') ?? 1,
+    minScale: read('min-scale', 'minScale') ?? knative.minScale,
+    maxScale: read('max-scale', 'maxScale') ?? knative.maxScale,
+    initialScale: read('initial-scale', 'initialScale') ?? knative.initialScale,
     initialized: isTrue(own, 'ScaleTargetInitialized'),
     reachable,
   };

@@ -21,6 +21,7 @@ const targetMin = 0.01;
 const deadband = 0.1;
 /** How long Knative may take to carry annotations over to the PodAutoscaler. */
 const carriedWithinMs = 60_000;
+const remembered = 50_000;
 
 /**
  * Steers Knative's own autoscaler by annotations of Revisions, which are carried over to the PodAutoscaler live since
@@ -75,7 +76,9 @@ export class Steer implements Actuator<SteerPlan, ObservedService> {
     if (lost) {
       return refusal('ForeignWriter', `${revision.name}: somebody else changed ${foreign.join(', ')} three times`);
     }
+    this.#written.delete(revision.uid);
     this.#written.set(revision.uid, context.nowMs);
+    if (this.#written.size > remembered) this.#written.delete(this.#written.keys().next().value as string);
     return {
       changes: Object.entries(settled).flatMap(([field, value]) => told(revision, field, present[field], value)),
     };

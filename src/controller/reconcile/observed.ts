@@ -1,3 +1,5 @@
+import type { KnativeSettings } from './knative-settings.ts';
+
 /** The object that a policy is about. */
 export interface TargetName {
   readonly group: 'serving.kserve.io' | 'serving.knative.dev';
@@ -21,6 +23,8 @@ export interface ObservedService {
   readonly maxReplicas: number;
   /** Requests that a pod takes at once; 0 is without bound. */
   readonly containerConcurrency: number;
+  /** What Knative's autoscaler does where Revisions say nothing. */
+  readonly knative: KnativeSettings;
   readonly canaryTrafficPercent: number | undefined;
   readonly latestCreatedRevision: string | undefined;
   readonly latestReadyRevision: string | undefined;

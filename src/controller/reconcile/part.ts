@@ -30,6 +30,8 @@ export interface ReconcilePartOptions {
   readonly call?: PodCall;
   readonly chance?: Chance;
   readonly plan?: (problem: ServiceProblem) => ServicePlan;
+  /** Where Knative runs: its usual namespace unless given. */
+  readonly knativeNamespace?: string;
 }
 
 /** They mostly wait for answers. */
@@ -89,6 +91,7 @@ class Running {
     this.#chance = chance;
     this.#world = new World({
       ...has,
+      knativeNamespace: options.knativeNamespace ?? 'knative-serving',
       api,
       clock,
       chance,

@@ -1,7 +1,9 @@
+import { kinds } from '../../kube/objects.ts';
 import type { ServicePlan } from '../../planner/service-plan.ts';
 import type { ColdStart, DemandState, RevisionState, ServiceProblem } from '../../planner/service-problem.ts';
 import { costPerHour, type Price, type ReplicaPrice } from '../../policy/price-list.ts';
 import type { ServicePolicy } from '../../policy/service-policy.ts';
+import { originalKey, parseHolding } from '../actuators/originals.ts';
 import type { LatencySample } from '../signals/parse-signals.ts';
 import type { PodReport } from '../signals/signal-poller.ts';
 import { durationMs } from './fields.ts';
@@ -29,9 +31,6 @@ export interface ProblemInput {
   /** How often a plan is made, in ms. */
   readonly planEveryMs: number;
 }
-
-/** Knative's own defaults (config-autoscaler). */
-const knativeDefaults = { windowMs: 60_000, utilization: 0.7, targetBurstCapacity: 211 };
 
 /** Puts together what one plan depends on. Undefined where nothing runs and nothing ever did. Pure. */
 export function problemOf(input: ProblemInput): ServiceProblem | undefined {
@@ -63,7 +62,8 @@ export function problemOf(input: ProblemInput): ServiceProblem | undefined {
 export function plannedRevisions(observed: ObservedService): { name: string; share: number }[] {
   if (observed.deploymentMode === 'standard') {
     // One Deployment; while it rolls, its newest ReplicaSet is the one that stays.
-    const [newest] = [...observed.pods].sort((one, other) => other.createdMs - one.createdMs);
+    const staying = observed.pods.filter(({ ending }) => !ending);
+    const [newest] = staying.sort((one, other) => other.createdMs - one.createdMs);
     if (newest) return [{ name: newest.revision, share: 1 }];
     return observed.deployment ? [{ name: observed.deployment.name, share: 1 }] : [];
   }
@@ -121,17 +121,22 @@ export function runningPrice(
   return first && { ...first, perHour: priced.reduce((sum, { perHour }) => sum + perHour, 0) / priced.length };
 }
 
-function autoscalerState({ autoscaler, revisions }: ObservedService): ServiceProblem['autoscaler'] {
-  const annotations = revisions.at(-1)?.annotations ?? {};
+function autoscalerState({ autoscaler, revisions, knative }: ObservedService): ServiceProblem['autoscaler'] {
+  const newest = revisions.at(-1)?.annotations ?? {};
+  // What we steer ourselves says nothing about what is in force without us: a window that we widened would be taken
+  // back with the next plan, and widened again with the one after.
+  const before = parseHolding(newest[originalKey(kinds.revision)])?.original ?? {};
+  const text = (name: string) =>
+    Object.hasOwn(before, name) ? (before[name] ?? undefined) : newest[`autoscaling.knative.dev/${name}`];
   const read = (name: string, otherwise: number) => {
-    const value = Number(annotations[`autoscaling.knative.dev/${name}`]);
-    return annotations[`autoscaling.knative.dev/${name}`] !== undefined && Number.isFinite(value) ? value : otherwise;
+    const value = Number(text(name));
+    return text(name) !== undefined && Number.isFinite(value) ? value : otherwise;
   };
-  const percent = read('target-utilization-percentage', knativeDefaults.utilization * 100);
+  const percent = read('target-utilization-percentage', knative.targetUtilization * 100);
   return {
     kind: autoscaler === 'class' ? 'external' : autoscaler,
-    stableWindowMs: durationMs(annotations['autoscaling.knative.dev/window']) ?? knativeDefaults.windowMs,
-    targetUtilization: percent > 0 && percent <= 100 ? percent / 100 : knativeDefaults.utilization,
-    tbc: read('target-burst-capacity', knativeDefaults.targetBurstCapacity),
+    stableWindowMs: durationMs(text('window')) ?? knative.stableWindowMs,
+    targetUtilization: percent > 0 && percent <= 100 ? percent / 100 : knative.targetUtilization,
+    tbc: read('target-burst-capacity', knative.targetBurstCapacity),
   };
 }

@@ -64,8 +64,8 @@ export function projectKnativeService(object: KubeObject): Target | undefined {
     annotations,
     deploymentMode: 'knative',
     autoscalerClass: undefined,
-    minReplicas: count(Number(annotations['autoscaling.knative.dev/min-scale'] ?? 0)),
-    maxReplicas: count(Number(annotations['autoscaling.knative.dev/max-scale'] ?? 0)),
+    minReplicas: scaleOf(annotations, 'min-scale', 'minScale'),
+    maxReplicas: scaleOf(annotations, 'max-scale', 'maxScale'),
     containerConcurrency: count(record(template.spec).containerConcurrency),
     canaryTrafficPercent: undefined,
     latestCreatedRevision: text(status.latestCreatedRevisionName),
@@ -73,6 +73,12 @@ export function projectKnativeService(object: KubeObject): Target | undefined {
     latestRolledoutRevision: text(status.latestReadyRevisionName),
     traffic: trafficOf(status.traffic),
   };
+}
+
+/** Knative reads a hyphenated key before its alias in camel case. */
+function scaleOf(annotations: Readonly<Record<string, string>>, ...names: string[]): number | undefined {
+  const said = names.map((name) => text(annotations[`autoscaling.knative.dev/${name}`])).find((each) => each);
+  return said === undefined ? undefined : count(Number(said));
 }
 
 /** What is kept of a Revision; its PodAutoscaler is another object. */

@@ -9,7 +9,9 @@ import {
   readPriceList,
 } from '../../policy/price-list.ts';
 import { podAutoscalerClass } from '../../policy/service-view.ts';
+import type { Log } from '../../telemetry/log.ts';
 import { knativeClass, ownClassLabel } from '../actuators/autoscaler-class.ts';
+import { KnativeConfig, knativeDefaults } from './knative-settings.ts';
 import type { ObservedPod, ObservedRevision, ObservedService, TargetName } from './observed.ts';
 import {
   type ProjectedPodAutoscaler,
@@ -41,9 +43,12 @@ export interface StoredPolicy {
 }
 
 export interface WorldOptions extends InformerTools {
+  readonly log: Log;
   /** Which kinds the cluster has: without Knative or KServe their kinds are not watched. */
   readonly knative: boolean;
   readonly kserve: boolean;
+  /** Where Knative runs. */
+  readonly knativeNamespace: string;
   /** Called with the key of a service of which something changed. */
   readonly onService: (service: string) => void;
   readonly onPod: (pod: ProjectedPod | undefined, before: ProjectedPod | undefined) => void;
@@ -65,6 +70,7 @@ export class World {
   readonly #serverlessServices: Informer<ProjectedServerlessService> | undefined;
   readonly #deployments: Informer<ProjectedDeployment> | undefined;
   readonly #pods: Informer<ProjectedPod>[] = [];
+  readonly #knative: KnativeConfig | undefined;
   readonly #nodes: Informer<ProjectedNode>;
   readonly #policies: Informer<StoredPolicy>;
   readonly #priceLists: Informer<PriceList>;
@@ -97,6 +103,7 @@ export class World {
       this.#deployments = byService({ kind: kinds.deployment, selection, project: projectDeployment });
     }
     if (knative) {
+      this.#knative = new KnativeConfig({ ...options, namespace: options.knativeNamespace });
       this.#knativeServices = targets({ kind: kinds.knativeService, project: projectKnativeService });
       this.#revisions = byService({ kind: kinds.revision, project: projectRevision });
       this.#podAutoscalers = byService({ kind: kinds.podAutoscaler, project: projectPodAutoscaler });
@@ -132,11 +139,11 @@ export class World {
   }
 
   async whenSynced(): Promise<void> {
-    await Promise.all(this.#informers.map((informer) => informer.whenSynced()));
+    await Promise.all([this.#knative?.start(), ...this.#informers.map((informer) => informer.whenSynced())]);
   }
 
   async stop(): Promise<void> {
-    await Promise.all(this.#informers.map((informer) => informer.stop()));
+    await Promise.all([this.#knative?.stop(), ...this.#informers.map((informer) => informer.stop())]);
   }
 
   /** Kinds whose first list is not complete yet. */
@@ -200,6 +207,7 @@ export class World {
     });
     const [deployment] = this.#deployments?.by('service', service) ?? [];
     const { annotations } = target;
+    const knative = this.#knative?.settings ?? knativeDefaults;
     return {
       target: target.target,
       uid: target.uid,
@@ -207,10 +215,11 @@ export class World {
       annotations,
       deploymentMode: target.deploymentMode,
       autoscaler: autoscalerOf(target),
-      // KServe's default is one replica, Knative's none.
-      minReplicas: target.minReplicas ?? (target.target.kind === 'Service' ? 0 : 1),
-      maxReplicas: target.maxReplicas ?? 0,
+      // KServe's default is one replica, Knative's what its settings say.
+      minReplicas: target.minReplicas ?? (target.target.kind === 'Service' ? knative.minScale : 1),
+      maxReplicas: target.maxReplicas || (target.deploymentMode === 'knative' ? knative.maxScale : 0),
       containerConcurrency: target.containerConcurrency ?? 0,
+      knative,
       canaryTrafficPercent: target.canaryTrafficPercent,
       latestCreatedRevision: target.latestCreatedRevision,
       latestReadyRevision: target.latestReadyRevision,

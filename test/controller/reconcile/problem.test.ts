@@ -1,4 +1,5 @@
 import * as assert from 'uvu/assert';
+import { knativeDefaults } from '../../../src/controller/reconcile/knative-settings.ts';
 import { type HeardFrom, type ProblemInput, problemOf } from '../../../src/controller/reconcile/problem.ts';
 import { planService } from '../../../src/planner/plan-service.ts';
 import { dearestPrice, type PriceList } from '../../../src/policy/price-list.ts';
@@ -33,6 +34,7 @@ const bare = {
   maxReplicas: 0,
   containerConcurrency: 0,
   pods: [],
+  knative: knativeDefaults,
 };
 
 function problem(more: Partial<ProblemInput>) {
@@ -62,6 +64,24 @@ function problem(more: Partial<ProblemInput>) {
   if (!made) throw new Error('no problem');
   return made;
 }
+
+suite('what is in force without us', (test) => {
+  test('our own annotations are not taken for it: a window that we widened is not taken back by the next plan', () => {
+    const steered = (original: string | null) => {
+      const applied = { window: '240s', target: '40' };
+      const holding = JSON.stringify({ original: { window: original, target: null }, applied, reverts: 0 });
+      const annotations = {
+        'autoscaling.knative.dev/window': '240s',
+        'autoscaling.knative.dev/paceline-original': holding,
+      };
+      const slow = { coldStart: { p50Ms: 1e5, p95Ms: 120_000, count: 3 } };
+      return problem({ ...slow, observed: { ...bare, revisions: [{ ...revision('r1', 100), annotations }] } as never });
+    };
+    assert.is(steered(null).autoscaler.stableWindowMs, 60_000);
+    assert.is(steered('90s').autoscaler.stableWindowMs, 90_000);
+    assert.is(planService(steered(null)).knative.windowSec, 240);
+  });
+});
 
 suite('prices where nothing runs', (test) => {
   test('no price at all: a budget of money bounds nothing, and says so', () => {
