@@ -86,6 +86,11 @@ export function choosePriceList(lists: readonly PriceList[]): PriceList | undefi
 
 const instanceTypeLabels = ['node.kubernetes.io/instance-type', 'beta.kubernetes.io/instance-type'];
 
+/** The instance type of a node with these labels; empty where they do not say. */
+export function instanceTypeOf(labels: Readonly<Record<string, string>>): string {
+  return instanceTypeLabels.map((label) => labels[label]).find((type) => type !== undefined) ?? '';
+}
+
 /** What a replica costs on a node with these labels; undefined where the list does not say. */
 export function priceOfNode(list: PriceList, labels: Readonly<Record<string, string>>): Price | undefined {
   let best: { amount: number; specific: number } | undefined;

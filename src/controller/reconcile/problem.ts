@@ -32,6 +32,9 @@ export interface ProblemInput {
   readonly planEveryMs: number;
 }
 
+/** As many seconds as tell a step of demand with its size. */
+const heldSeconds = 2;
+
 /** Puts together what one plan depends on. Undefined where nothing runs and nothing ever did. Pure. */
 export function problemOf(input: ProblemInput): ServiceProblem | undefined {
   const { nowMs, observed, policy, demand, coldStart, previous } = input;
@@ -42,7 +45,7 @@ export function problemOf(input: ProblemInput): ServiceProblem | undefined {
     now: nowMs,
     policy,
     revisions: names.map(({ name, share }) => revisionState(input, name, share, known?.perHour)),
-    demand,
+    demand: withHeld(demand, heldBack(input), policy.sloMs),
     prices: known?.currency === undefined ? {} : { currency: known.currency },
     bounds: {
       minReplicas: observed.minReplicas,
@@ -105,6 +108,29 @@ function revisionState(
     ...(policy.accuracy === undefined ? {} : { accuracy: policy.accuracy }),
     trafficShare: share,
   };
+}
+
+/**
+ * Requests that queue-proxies hold back for certain, because as many as they let through are at work. What they say is a
+ * mean over a second, and what is at work was counted at another moment: only what is beyond their limit is no chance.
+ */
+function heldBack({ heard, observed: { containerConcurrency } }: ProblemInput): number {
+  if (containerConcurrency === 0) return 0;
+  return heard.reduce(
+    (sum, { report }) => sum + Math.max(0, (report?.signals.upstreamWaiting ?? 0) - containerConcurrency),
+    0,
+  );
+}
+
+/**
+ * Demand with what is held back: companions count what is let through to them, which a hard concurrency keeps at what they
+ * serve already. Those who wait should be served within the objective as well, beside those who come.
+ */
+function withHeld(demand: DemandState, held: number, sloMs: number): DemandState {
+  if (held === 0) return demand;
+  const more = (held * 1000) / sloMs;
+  const perSecond = demand.perSecond.map((items, i, all) => (i >= all.length - heldSeconds ? items + more : items));
+  return { ...demand, perSecond };
 }
 
 /** Mean price of the pods of a revision, or of all of them; undefined where no node of theirs has one. */

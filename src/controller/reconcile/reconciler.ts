@@ -7,7 +7,7 @@ import type { Again } from '../../kube/work-queue.ts';
 import type { ServicePlan } from '../../planner/service-plan.ts';
 import type { ServiceProblem } from '../../planner/service-problem.ts';
 import type { InferencePolicyStatus } from '../../policy/inference-policy.ts';
-import { priceOfNode } from '../../policy/price-list.ts';
+import { instanceTypeOf, priceOfNode } from '../../policy/price-list.ts';
 import type { ServicePolicy } from '../../policy/service-policy.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { ActuationContext } from '../actuators/actuator.ts';
@@ -144,7 +144,8 @@ export class Reconciler {
     const observed = world.observe(target);
     const now = clock.monotonicMs();
     const heard = this.#heard(observed, now);
-    for (const [revision, curve] of credibleCurves(heard, policy.sloMs)) memory.noteCurve(revision, curve);
+    const typeOf = (node: string | undefined) => instanceTypeOf(world.nodeLabels(node));
+    for (const [revision, curve] of credibleCurves(heard, policy.sloMs, typeOf)) memory.noteCurve(revision, curve);
     const running = observed.pods.filter((pod) => !pod.ending && pod.companion && pod.readyMs !== undefined);
     if (policy.mode !== 'off' && running.length > 0 && memory.heardMs === undefined) {
       // Its companions are about to be asked, and wake it: a status now would only be written over.

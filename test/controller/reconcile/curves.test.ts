@@ -9,35 +9,51 @@ interface Said {
   readonly lagMs?: number;
   readonly requests?: number;
   readonly ending?: boolean;
+  /** `TYPE-NUMBER`. */
+  readonly node?: string;
 }
 
 function heard(...pods: Said[]): HeardFrom[] {
-  return pods.map(({ revision = 'r1', ms, lagMs = 0, requests = 1000, ending = false }) => {
+  return pods.map(({ revision = 'r1', ms, lagMs = 0, requests = 1000, ending = false, node = 'a-1' }) => {
     const latencyMs = [1, 16].map((items) => ({ items, expected: ms * items, quantile: 1.1 * ms * items }));
     const signals = { latencyMs, eventLoopLagMs: lagMs, requests, totals: undefined };
-    return { pod: { revision, ending }, report: { signals, atMs: 0 } } as unknown as HeardFrom;
+    return { pod: { revision, ending, node }, report: { signals, atMs: 0 } } as unknown as HeardFrom;
   });
 }
 
+const typeOf = (node: string | undefined) => node?.split('-')[0] ?? '';
+const curvesOf = (pods: HeardFrom[], sloMs: number) => credibleCurves(pods, sloMs, typeOf);
 const first = (curves: ReturnType<typeof credibleCurves>, revision = 'r1') => curves.get(revision)?.[0]?.expected;
 
 suite('the curve of a revision, out of what its pods learned', (test) => {
   test('is not that of a companion that was starved, and nothing at all where all were', () => {
-    assert.is(credibleCurves(heard({ ms: 900, lagMs: 400 }, { ms: 800, lagMs: 60 }), 500).size, 0);
-    assert.is(first(credibleCurves(heard({ ms: 900, lagMs: 400 }, { ms: 50, lagMs: 20 }), 500)), 50);
+    assert.is(curvesOf(heard({ ms: 900, lagMs: 400 }, { ms: 800, lagMs: 60 }), 500).size, 0);
+    assert.is(first(curvesOf(heard({ ms: 900, lagMs: 400 }, { ms: 50, lagMs: 20 }), 500)), 50);
     // With a promise of ten seconds a tenth of a second is nothing.
-    assert.is(first(credibleCurves(heard({ ms: 900, lagMs: 100 }), 10_000)), 900);
+    assert.is(first(curvesOf(heard({ ms: 900, lagMs: 100 }), 10_000)), 900);
   });
 
   test('is not that of one slow pod, nor what a new one assumes, nor that of one that leaves', () => {
-    assert.is(first(credibleCurves(heard({ ms: 50 }, { ms: 900 }, { ms: 55 }), 500)), 55);
-    assert.is(first(credibleCurves(heard({ ms: 900 }, { ms: 50 }), 500)), 50);
-    assert.is(first(credibleCurves(heard({ ms: 50 }, { ms: 10, requests: 3 }), 500)), 50);
-    assert.is(first(credibleCurves(heard({ ms: 50, ending: true }, { ms: 60 }), 500)), 60);
+    assert.is(first(curvesOf(heard({ ms: 50 }, { ms: 900 }, { ms: 55 }), 500)), 55);
+    assert.is(first(curvesOf(heard({ ms: 900 }, { ms: 50 }), 500)), 50);
+    assert.is(first(curvesOf(heard({ ms: 50 }, { ms: 10, requests: 3 }), 500)), 50);
+    assert.is(first(curvesOf(heard({ ms: 50, ending: true }, { ms: 60 }), 500)), 60);
+  });
+
+  test('one slow node of another type may only be crowded, two of them are slower', () => {
+    const fast = [1, 2, 3, 4, 5].map((i) => ({ ms: 50, node: `large-${i}` }));
+    const slow = (node: string) => ({ ms: 120, node });
+    assert.is(first(curvesOf(heard(...fast, slow('small-1')), 500)), 50);
+    assert.is(first(curvesOf(heard(...fast, slow('small-1'), slow('small-1')), 500)), 50, 'two pods of one node');
+    assert.is(first(curvesOf(heard(...fast, slow('small-1'), slow('small-2')), 500)), 120);
+    // Among nodes of one type the odd ones out stay what they are: crowded.
+    assert.is(first(curvesOf(heard(...fast, slow('large-6'), slow('large-7')), 500)), 50);
+    const young = { ...slow('small-2'), requests: 3 };
+    assert.is(first(curvesOf(heard(...fast, slow('small-1'), young), 500)), 50);
   });
 
   test('is one for each revision, sizes in order', () => {
-    const curves = credibleCurves(heard({ ms: 50 }, { ms: 150, revision: 'r2' }), 500);
+    const curves = curvesOf(heard({ ms: 50 }, { ms: 150, revision: 'r2' }), 500);
     assert.is(first(curves), 50);
     assert.is(first(curves, 'r2'), 150);
     assert.equal(

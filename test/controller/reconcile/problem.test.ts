@@ -65,6 +65,38 @@ function problem(more: Partial<ProblemInput>) {
   return made;
 }
 
+suite('requests that wait before a companion', (test) => {
+  const held = (containerConcurrency: number, upstreamWaiting: number | undefined) => {
+    const signals = { upstreamWaiting, arrivalRate: 100, inFlightLimit: 1, waiting: 0, capacity: 0, requests: 0 };
+    const report = { atMs: 0, signals };
+    const heard = [{ ...pod('p1', 'r1'), report }] as never;
+    const demand = { perSecond: Array.from({ length: 60 }, () => 100) };
+    return problem({
+      heard,
+      demand,
+      observed: { ...bare, containerConcurrency, revisions: [revision('r1', 100)] } as never,
+    });
+  };
+
+  test('without a hard concurrency, or within it, what a queue-proxy says is chance', () => {
+    for (const [concurrency, waiting] of [
+      [0, 500],
+      [10, 10],
+      [10, 3],
+      [10, undefined],
+    ] as const) {
+      assert.is(held(concurrency, waiting).demand.perSecond.at(-1), 100, `${waiting} at ${concurrency}`);
+    }
+  });
+
+  test('what is held back for certain is demand: it has to be served within the objective', () => {
+    const { perSecond } = held(10, 100).demand;
+    assert.equal(perSecond.slice(-3), [100, 280, 280]);
+    const replicas = planService(held(10, 100)).replicas;
+    assert.ok(replicas > planService(held(10, 10)).replicas, `${replicas} replicas`);
+  });
+});
+
 suite('what is in force without us', (test) => {
   test('our own annotations are not taken for it: a window that we widened is not taken back by the next plan', () => {
     const steered = (original: string | null) => {
