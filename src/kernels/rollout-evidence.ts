@@ -213,9 +213,9 @@ export class RolloutEvidence {
   }
 }
 
-/** Six digits: enough for every decision, and a status that people can read. */
+/** Six digits: enough for every decision, and a status that people can read. Most are counts, which need no rounding. */
 function rounded(value: number): number {
-  return Number(value.toPrecision(6));
+  return Number.isInteger(value) ? value : Number(value.toPrecision(6));
 }
 
 const against = [EvidenceField.LateLog, EvidenceField.FailLog, EvidenceField.CostLog];
