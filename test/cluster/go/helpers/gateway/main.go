@@ -67,12 +67,13 @@ func proxy(table *routes, known *services, behind *endpoints) http.Handler {
 		if speaksH2C {
 			transport = h2c
 		}
-		address, isKnown := behind.next(to.namespace, to.service, portName)
+		another := func() (string, bool) { return behind.next(to.namespace, to.service, portName) }
+		address, isKnown := another()
 		if !isKnown {
 			address = fmt.Sprintf("%s:%d", ip, port)
 		}
 		target := &url.URL{Scheme: "http", Host: address}
-		(&httputil.ReverseProxy{Transport: transport, FlushInterval: -1, Rewrite: func(p *httputil.ProxyRequest) {
+		(&httputil.ReverseProxy{Transport: attempts{transport, another}, FlushInterval: -1, Rewrite: func(p *httputil.ProxyRequest) {
 			p.SetURL(target)
 			p.SetXForwarded()
 			p.Out.Host = r.Host
