@@ -59,11 +59,17 @@ export function judge(outcomes: readonly Outcome[]): Bar[] {
         : cheaper.map((rival) => `${rival.way.name}: ${spent(rival).toFixed(0)}`).join(', '),
     held: cheaper.length === 0,
   });
-  const single = rivals.filter((rival) => !rival.way.batches && keeps(rival)).map(spent);
+  const alone = rivals.filter((rival) => !rival.way.batches);
+  const single = alone.filter(keeps).map(spent);
   const least = Math.min(...single);
+  const after = ({ report }: Outcome) => phase(report.sides[0], 'after');
+  const nearest = alone.toSorted((one, other) => after(other) - after(one))[0];
+  const nobody = nearest
+    ? `none keeps it; ${nearest.way.name} comes nearest: ${share(after(nearest))} with ${spent(nearest).toFixed(0)}, Paceline ${spent(own).toFixed(0)}`
+    : 'there is none';
   bars.push({
     asked: 'at most a quarter of the replica-seconds of the cheapest rival without batching that keeps it',
-    measured: single.length === 0 ? 'no such rival keeps it' : `${spent(own).toFixed(0)} of ${least.toFixed(0)}`,
+    measured: single.length === 0 ? nobody : `${spent(own).toFixed(0)} of ${least.toFixed(0)}`,
     held: single.length === 0 || spent(own) <= least / 4,
   });
   return bars;

@@ -2,7 +2,7 @@
 //
 //   npm run cluster:compare                    about 17 minutes; the cluster must be up; writes docs/load-comparison.*
 //   npm run cluster:compare -- --duration 60s  shorter, and then nothing is written
-//   npm run cluster:compare -- --only paceline,target
+//   npm run cluster:compare -- --only with-paceline,target-one  by words of a way's name or of its service's
 //   npm run cluster:compare -- --keep DIR      keeps what was measured there, and measures only what is missing: for a machine
 //                                              that is one's own for a few minutes at a time
 import { execFileSync, spawnSync } from 'node:child_process';
@@ -51,7 +51,8 @@ if (!values.inside) {
 async function compare(): Promise<number> {
   const words = values.only?.split(',');
   const chosen = ways.filter(
-    ({ name }) => !words || words.some((word) => name.toLowerCase().includes(word.toLowerCase())),
+    ({ name, service }) =>
+      !words || words.some((word) => `${name} ${service}`.toLowerCase().includes(word.toLowerCase())),
   );
   const k6 = await findK6();
   const outcomes: Outcome[] = [];
