@@ -1,4 +1,5 @@
 import type { KubeObject } from '../../kube/objects.ts';
+import { type ServiceView, viewService } from '../../policy/service-view.ts';
 import { replicasBefore } from '../actuators/held-replicas.ts';
 import { podLabels, revisionOf, type ServiceName, serviceOf } from '../pod-identity.ts';
 import { conditionOf, count, kept, record, text, timeMs } from './fields.ts';
@@ -24,6 +25,8 @@ export interface Target {
   readonly latestRolledoutRevision: string | undefined;
   readonly traffic: readonly { readonly revision: string; readonly percent: number }[];
   readonly ending: boolean;
+  /** What admission looks at; of services that have opted in only. */
+  readonly view: ServiceView | undefined;
 }
 
 const keptAnnotation = /^(paceline\.dev|serving\.kserve\.io|autoscaling\.knative\.dev)\//;
@@ -49,7 +52,16 @@ export function projectInferenceService(object: KubeObject): Target {
     latestReadyRevision: text(predictor.latestReadyRevision),
     latestRolledoutRevision: text(predictor.latestRolledoutRevision),
     traffic: trafficOf(predictor.traffic),
+    view: viewOf(object, 'serving.kserve.io/v1beta1', 'InferenceService'),
   };
+}
+
+/** Nothing of a service that has not opted in, and no annotation that is nobody's business here. */
+function viewOf(object: KubeObject, apiVersion: string, kind: string): ServiceView | undefined {
+  // The API server leaves out the kind of what is in a list.
+  const view = viewService({ ...object, apiVersion, kind });
+  if (view?.annotations['paceline.dev/slo'] === undefined) return undefined;
+  return { ...view, annotations: kept(view.annotations, keptAnnotation) };
 }
 
 /** A plain Knative Service: one that no InferenceService owns. Its template's annotations are those that its pods get. */
@@ -72,6 +84,7 @@ export function projectKnativeService(object: KubeObject): Target | undefined {
     latestReadyRevision: text(status.latestReadyRevisionName),
     latestRolledoutRevision: text(status.latestReadyRevisionName),
     traffic: trafficOf(status.traffic),
+    view: viewOf(object, 'serving.knative.dev/v1', 'Service'),
   };
 }
 

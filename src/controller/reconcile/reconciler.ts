@@ -176,8 +176,14 @@ export class Reconciler {
     const enforced = await enforcement.enforce({ key, observed, policy, plan, stored, heard, memory }, this.#context());
     this.#say(key, target, memory, plan, enforced);
     if (plan) memory.plan = plan;
-    const problems = policy.mode === 'off' ? [] : measuredProblems(observed, policy, heard, memory);
-    for (const { code, message } of memory.warnings.note(problems, now)) {
+    const [measured, written] =
+      policy.mode === 'off'
+        ? [[], []]
+        : [
+            measuredProblems(observed, policy, heard, memory),
+            memory.review.problems(target, world.policies(key), world.priceList()),
+          ];
+    for (const { code, message } of memory.warnings.note(measured, written, now)) {
       void this.#parts.events.record(subjectOf(target), 'Warning', code, message);
     }
     metrics.noted(key, policy, plan, observations, memory);

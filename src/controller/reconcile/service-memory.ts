@@ -6,6 +6,7 @@ import type { LatencySample } from '../signals/parse-signals.ts';
 import { ColdStarts } from './cold-starts.ts';
 import { Demand } from './demand.ts';
 import type { Score } from './score.ts';
+import { StandingReview } from './standing-review.ts';
 import { Warnings } from './warnings.ts';
 
 /** A service that is updated every day must not be remembered day by day. */
@@ -36,6 +37,7 @@ export class ServiceMemory {
   /** Why steering was refused last, so that an event says it once. */
   refusal: string | undefined;
   readonly warnings = new Warnings();
+  readonly review = new StandingReview();
   /** Whether originals may be held somewhere: false after they were given back. */
   mayHold = true;
 

@@ -2,7 +2,7 @@ import * as assert from 'uvu/assert';
 import { Warnings } from '../../../src/controller/reconcile/warnings.ts';
 import { kinds } from '../../../src/kube/objects.ts';
 import { problemAt, warning } from '../../../src/policy/problem.ts';
-import { ControllerRig } from '../../support/controller-rig.ts';
+import { ControllerRig, namespace } from '../../support/controller-rig.ts';
 import { suite } from '../../support/suite.ts';
 
 const slow = (ms: number) => problemAt(warning, 'PL_SLO_UNREACHABLE', { field: 'slo' }, `takes ${ms} ms`);
@@ -47,6 +47,40 @@ suite('warnings of what companions measured', (test) => {
     await part.stop();
   });
 
+  test('what admission has missed is said again: an error like a warning, each once, and no longer when it is mended', async () => {
+    const rig = new ControllerRig();
+    await rig.start({ 'paceline.dev/slo': '500ms', 'paceline.dev/budget': '1 EUR/h', 'paceline.dev/sloo': '1s' });
+    const name = { namespace, name: 'digits' };
+    rig.api.edit(kinds.inferenceService, name, { spec: { predictor: { containerConcurrency: 1 } } });
+    rig.load = 2;
+    const part = await rig.controller(() => true);
+    await rig.clock.advance(60_000);
+    const said = () =>
+      rig.api
+        .all(kinds.event)
+        .filter(({ type }) => type === 'Warning')
+        .map(({ reason, count }) => `${reason} ${count}`)
+        .sort();
+    const first = ['PL_ANNOTATION_UNKNOWN 1', 'PL_CONCURRENCY 1', 'PL_PRICE_MISSING 1'];
+    assert.equal(said(), first);
+    assert.match(rig.condition('Planned')?.message as string, /PL_CONCURRENCY: spec.predictor.containerConcurrency: /);
+    rig.api.seed(kinds.priceList, {
+      apiVersion: 'paceline.dev/v1alpha1',
+      kind: 'PriceList',
+      metadata: { name: 'prices' },
+      spec: { currency: 'EUR', prices: [{ price: 2 }] },
+    });
+    await rig.clock.advance(30_000);
+    assert.equal(said(), [...first.slice(0, 1), 'PL_BUDGET 1', ...first.slice(1)].sort());
+    rig.api.edit(kinds.inferenceService, name, { spec: { predictor: { containerConcurrency: null } } });
+    await rig.clock.advance(30_000);
+    const message = rig.condition('Planned')?.message as string;
+    assert.match(message, /PL_BUDGET/);
+    assert.not.match(message, /PL_CONCURRENCY|PL_PRICE_MISSING/);
+    assert.is(said().length, 4);
+    await part.stop();
+  });
+
   test('a header that splits lanes is named', async () => {
     const header = { mostSplittingHeader: { name: 'x-tenant', lanes: 20 } };
     const { rig, part, warned } = await running({ 'paceline.dev/slo': '500ms' }, header);
@@ -58,11 +92,11 @@ suite('warnings of what companions measured', (test) => {
   test('what comes and goes around its bound is one warning, and ends ten minutes after it was last seen', () => {
     const warnings = new Warnings();
     assert.is(warnings.text, '');
-    assert.is(warnings.note([slow(510)], 0).length, 1);
-    for (let s = 1; s < 600; s++) assert.equal(warnings.note(s % 2 ? [] : [slow(510 + s)], s * 1000), []);
+    assert.is(warnings.note([slow(510)], [], 0).length, 1);
+    for (let s = 1; s < 600; s++) assert.equal(warnings.note(s % 2 ? [] : [slow(510 + s)], [], s * 1000), []);
     assert.is(warnings.text, 'PL_SLO_UNREACHABLE: takes 510 ms');
-    warnings.note([], 1_300_000);
+    warnings.note([], [], 1_300_000);
     assert.is(warnings.text, '');
-    assert.is(warnings.note([slow(511)], 1_301_000).length, 1);
+    assert.is(warnings.note([slow(511)], [], 1_301_000).length, 1);
   });
 });
