@@ -18,6 +18,7 @@ import {
   runExperiment,
 } from '../src/simulator/scenarios/mlproxy-experiments.ts';
 import {
+  besideHandTunedTimer,
   besideWorkConserving,
   bursts,
   fourLanes,
@@ -172,6 +173,18 @@ function patience(rows: BenchRow[], progress: Progress): void {
       return ours.p50 / greedy.p50;
     });
     atMost(rows, `P50 at ${load} %, patience 0, of dispatching at once`, ratio, 1.05, 'x');
+  }
+  for (const load of [5, 25, 50, 60, 75, 85, 95]) {
+    const both = seeds.map((seed) => besideHandTunedTimer(load, seed));
+    const name = (what: string) => `${what} at ${load} %, auto, beside a hand-tuned timer`;
+    const ahead = both.reduce((sum, { ours, timer }) => sum + ours.goodput - timer.goodput, 0) / both.length;
+    atLeast(rows, name('goodput, mean of the seeds,'), percent(ahead), 0, 'points');
+    const busy = Math.max(...both.map(({ ours, timer }) => ours.busyMsPerGoodRequest / timer.busyMsPerGoodRequest));
+    const p50 = Math.max(...both.map(({ ours, timer }) => ours.p50 / timer.p50));
+    if (load >= 75) atMost(rows, name('model time a good request'), busy, 1, 'x');
+    else rows.push({ name: name('model time a good request'), value: busy, unit: 'x' });
+    if (load <= 50) atMost(rows, name('P50'), p50, 1, 'x');
+    else rows.push({ name: name('P50'), value: p50, unit: 'x' });
   }
   for (const servers of [1, 4]) {
     const ratio = most((seed) => {

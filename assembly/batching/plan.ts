@@ -74,13 +74,17 @@ function isSaturated(domain: Domain, now: f64): bool {
 }
 
 /**
- * `auto`: 0 while the domain would be busy less than half of the time. From there it rises to 0.7, where model time is
- * scarce but not yet the queue that forms batches by itself, and falls to 0.5 towards saturation, where slack is scarce.
+ * `auto`: 0 while the domain would be busy less than half of the time. From there it rises to 0.9, where model time is
+ * scarce but not yet the queue that forms batches by itself, and falls to 0.5 towards saturation, where slack is scarce:
+ * the more uneven the model's times, the sooner. Where other lanes wait as well it ends at 0.7, because their deadlines
+ * pay for a slot that is taken late.
  */
 function patienceNow(domain: Domain, lane: Lane, now: f64): f64 {
   if (domain.patience >= 0) return domain.patience;
   const load = domainLoad(domain, lane, now);
-  return clamp((load - 0.5) * 4.0, 0.0, clamp(0.7 - (load - 0.8) * 1.33, 0.5, 0.7));
+  const scarce = load + Math.sqrt(lane.model.variance) - 0.95;
+  const most = lane.waiting == domain.waiting ? 0.9 : 0.7;
+  return clamp((load - 0.5) * 4.0, 0.0, clamp(0.9 - 4.0 * scarce, 0.5, most));
 }
 
 /** The least n at which n / L(n) keeps up with `rate`, at most `most`. */
@@ -229,7 +233,11 @@ export function examine(domain: Domain, laneIndex: u32, now: f64): bool {
   const most = laneCapacity(domain, lane);
   const blocked = max(planBlocked, planBlockedLane);
   const need = max(ratePeak(domain.rate, now), demandRate(domain.demand, now)) / <f64>domain.parallel.k;
-  const fit = leastItems(lane, need, most);
+  let fit = leastItems(lane, need, most);
+  // A queue is worked off with something to spare for uneven times: a batch that just keeps up leaves each head just in time.
+  if (lane.items > fit && lane.waiting == domain.waiting) {
+    fit = leastItems(lane, need * (1.0 + Math.sqrt(lane.model.variance)), most);
+  }
   const caution = clamp((domainLoad(domain, lane, now) - 1.0) / 0.1, 0.0, 1.0);
   planUntil = -1;
 
@@ -271,8 +279,10 @@ export function examine(domain: Domain, laneIndex: u32, now: f64): bool {
   const top = min(most, max(lane.model.knee, least));
   let items = largestWithin(lane, slack - blocked, least, max(min(top, lane.items), least));
   planReason = items >= most ? Reason.Full : Reason.SlotFree;
-  if (lane.items > 0 && !domain.draining && blocked == 0 && lane.late.count == 0 && items < top && items >= lane.items) {
-    planUntil = waitUntil(domain, lane, items, min(slack, tightest(domain, lane) - now - guard), top, now);
+  // Nobody waits for a size that nobody has tried, because it may be refused: at the loads at which `auto` waits, queues form it.
+  const goal = domain.patience < 0 ? min(top, max(lane.model.largest, 1)) : top;
+  if (lane.items > 0 && !domain.draining && blocked == 0 && lane.late.count == 0 && items < goal && items >= lane.items) {
+    planUntil = waitUntil(domain, lane, items, min(slack, tightest(domain, lane) - now - guard), goal, now);
   }
   planItems = items;
   planFit = fit;
@@ -306,6 +316,11 @@ function waitUntil(domain: Domain, lane: Lane, items: u32, slack: f64, top: u32,
     return -1;
   }
   if (patience >= 1.0) return latest;
+  // Who comes just after this batch waits for its end and then for a batch like it.
+  if (domain.patience < 0 && 2.0 * latencyWait(model, items + 1) > domain.shortestSloMs - guardMs(domain)) {
+    planReason = Reason.Patience;
+    return -1;
+  }
   const saving = latencyMean(model, items) + latencyMean(model, 1) - latencyMean(model, items + 1);
   const worth = (saving * patience) / (1.0 - patience) / <f64>items;
   if (rateGap(lane.rate, now) > worth) {

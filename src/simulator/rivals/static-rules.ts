@@ -49,22 +49,24 @@ export class KServeBatcher extends FirstInFirstOut {
   }
 }
 
-/** A fixed timer from the oldest request's arrival, with one batch in flight. */
+/** A fixed timer from the oldest request's arrival, with one batch in flight unless it says otherwise. */
 export class FixedTimer extends FirstInFirstOut {
   readonly #maxItems: number;
   readonly #maxWaitMs: number;
+  readonly #maxInFlight: number;
 
-  constructor(maxItems: number, maxWaitMs: number) {
+  constructor(maxItems: number, maxWaitMs: number, maxInFlight = 1) {
     super();
     this.#maxItems = maxItems;
     this.#maxWaitMs = maxWaitMs;
+    this.#maxInFlight = maxInFlight;
   }
 
   step(now: number, act: PolicyActions): number {
-    const oldest = this.queue[0];
-    if (this.inFlight > 0 || !oldest) return never;
-    if (this.queue.length < this.#maxItems && now < oldest.at + this.#maxWaitMs) return oldest.at + this.#maxWaitMs;
-    this.send(now, act, this.#maxItems);
+    for (let oldest = this.queue[0]; oldest && this.inFlight < this.#maxInFlight; oldest = this.queue[0]) {
+      if (this.queue.length < this.#maxItems && now < oldest.at + this.#maxWaitMs) return oldest.at + this.#maxWaitMs;
+      this.send(now, act, this.#maxItems);
+    }
     return never;
   }
 }

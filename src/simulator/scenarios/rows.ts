@@ -1,7 +1,8 @@
 import { defaultSettings, PacelinePolicy } from '../paceline.ts';
 import type { DispatchPolicy } from '../policy.ts';
 import { clairvoyantGoodput } from '../rivals/clairvoyant.ts';
-import { OneByOne, WorkConserving } from '../rivals/static-rules.ts';
+import { FixedTimer, OneByOne, WorkConserving } from '../rivals/static-rules.ts';
+import { RoundTrip } from '../round-trip.ts';
 import { type SimulatedModel, type SimulatedRequest, type SimulationResult, simulate } from '../run.ts';
 import { onOff, poisson, referenceCapacity, referenceModel } from '../workload.ts';
 
@@ -113,6 +114,25 @@ export function besideWorkConserving(
   return {
     ours: run(new PacelinePolicy({ ...defaultSettings(200), patience }, start)),
     greedy: run(new WorkConserving(32)),
+  };
+}
+
+/**
+ * A model like the demo's (25 ms + 0.74 ms an item, at most 32, noise 5 %, 0.7 ms away), SLO 200 ms, for 30 s: Paceline,
+ * and a timer that a hand tuned for it (32 items or 50 ms, any number of batches in flight).
+ */
+export function besideHandTunedTimer(
+  loadPercent: number,
+  seed: number,
+): { ours: SimulationResult; timer: SimulationResult } {
+  const model = { ...referenceModel(0.05), meanMs: (items: number) => 25 + 0.74 * items };
+  const perSecond = (32_000 / model.meanMs(32)) * (loadPercent / 100);
+  const workload = poisson(seed, start, 30, perSecond, oneClass(200));
+  const run = (policy: DispatchPolicy) =>
+    simulate(new RoundTrip(policy, 0.7), workload, model, { seed, warmupMs: 2000 });
+  return {
+    ours: run(new PacelinePolicy(defaultSettings(200), start)),
+    timer: run(new FixedTimer(32, 50, Number.POSITIVE_INFINITY)),
   };
 }
 
