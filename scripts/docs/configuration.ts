@@ -144,7 +144,7 @@ get 503.
 SIGTERM begins the drain: probes fail, what waits goes at once, and requests are served until nobody can ask any more: no
 request for \`--drain-quiet\`, or queue-proxy has drained or is gone, or the model is gone; at the latest so long before
 \`--drain-timeout\` that the last answers get out. A preStop hook that asks \`/wait-for-drain\` of the admin port waits for
-that; on a container that is only restarted it returns after a second. Nothing is written to any file.
+that; on a container that is only restarted it returns after a second. Nothing is written to any file but that of \`--record\`.
 
 With \`--variant-of\` and \`--model-name\` a model answers to the name of its group in paths (\`/v1/models/GROUP\`,
 \`/v2/models/GROUP\`) and in \`model_name\`, and replies bear the name that was asked for. The \`model_name\` in a request of more

@@ -59,6 +59,21 @@ ${table(
       '`queue-full`, `bytes-full`: a faster sink, more `--log-workers`, or more room. `refused`: the status that the sink answers. `untrusted`: `--log-ca-file`. `unreachable`, `reset`, `timeout`: the sink itself. `drained`: the drain was too short.',
     ],
     [
+      'PL_RECORD',
+      'The file that `--record` names cannot be written: nothing is recorded any more. Requests are served all the same.',
+      'Name a file on a volume that can be written and has room.',
+    ],
+    [
+      'PL_RECORDING',
+      'A file that was given to `paceline replay` or `paceline simulate` is no recording, or one of another version. The command ends with status 2.',
+      'Give a file that `--record` wrote.',
+    ],
+    [
+      'PL_REPLAY_BODY',
+      'The body that was given to `paceline replay` is no JSON object. The command ends with status 2.',
+      'Give a body that the model takes, such as the one of a `curl` line that works.',
+    ],
+    [
       'PL_TRACE_EXPORT',
       'Spans cannot be exported, because the exporter cannot be loaded. Requests are served all the same.',
       'Install the package whole: `dist/chunks` holds it.',

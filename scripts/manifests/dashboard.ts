@@ -265,6 +265,12 @@ const rows: readonly (readonly [string, readonly Panel[]])[] = [
         lines: [['{{result}}', 'sum by (result) (rate(paceline_spans_total{$s}[$__rate_interval]))']],
       },
       {
+        title: 'Records',
+        tells: 'Requests a second that are recorded, or were to be.',
+        unit: 'reqps',
+        lines: [['{{result}}', 'sum by (result) (rate(paceline_records_total{$s}[$__rate_interval]))']],
+      },
+      {
         title: 'Payloads that wait',
         tells: 'Events and bytes that are held for the sink, the fullest companion of each service.',
         unit: 'short',

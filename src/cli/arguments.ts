@@ -29,6 +29,13 @@ export function showDefaults(command: Command, texts: Readonly<Record<string, st
   return command;
 }
 
+/** How much faster than recorded. */
+export function parseSpeed(text: string): number {
+  const value = Number(text);
+  if (!(value >= 0.01 && value <= 1000)) throw new InvalidArgumentError('give a factor from 0.01 to 1000, such as 2.');
+  return value;
+}
+
 /** A port; 0 picks a free one. */
 export const portArgument = argument((text) => parseWhole(text, 0, 65_535));
 

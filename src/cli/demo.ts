@@ -3,6 +3,7 @@ import { type ComparisonRow, compare, fixedTimer, ways } from '../demo/compariso
 import { variantNames } from '../digits/variants.ts';
 import { parseDuration, parseWhole } from '../policy/units.ts';
 import { argument, showDefaults } from './arguments.ts';
+import { showProgress } from './progress.ts';
 
 interface DemoOptions {
   model: string;
@@ -56,8 +57,14 @@ async function runDemo(options: DemoOptions): Promise<void> {
     secondsPerLoad: options.seconds,
     seed: options.seed,
   };
-  const measured = await compare(plan, (row) => rows.push(row), showProgress);
-  showProgress('');
+  const measured = await compare(
+    plan,
+    (row) => rows.push(row),
+    (text) => {
+      showProgress(text, / 100 %$|^measuring/.test(text));
+    },
+  );
+  showProgress('', false);
   const { singleMs, fullMs, capacity } = measured;
   console.log(
     `${options.model}: one image ${singleMs.toFixed(0)} ms, ${fixedTimer.maxBatchSize} images ${fullMs.toFixed(0)} ms: ` +
@@ -95,14 +102,4 @@ function ms(value: number): string {
 
 function parseLoads(text: string): number[] {
   return text.split(',').map((each) => parseWhole(each.trim(), 1, 300));
-}
-
-let lastShown = '';
-
-/** One line that changes on a terminal; elsewhere a line for each step that ends. */
-function showProgress(text: string): void {
-  if (text === lastShown) return;
-  lastShown = text;
-  if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${text}`);
-  else if (/ 100 %$|^measuring/.test(text)) process.stderr.write(`${text}\n`);
 }

@@ -8,6 +8,7 @@ import { controllerCommand } from './controller.ts';
 import { demoCommand } from './demo.ts';
 import { digitsCommand } from './digits.ts';
 import { lintCommand } from './lint.ts';
+import { replayCommand } from './replay.ts';
 import { simulateCommand } from './simulate.ts';
 import { startCommand } from './start.ts';
 import { offCommand, onCommand } from './switch.ts';
@@ -28,7 +29,11 @@ export function program(): Command {
     // Whatever is wrong on the command line ends with 2, as docs/configuration.md says.
     .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
   root.commandsGroup('Try it:').addCommand(startCommand()).addCommand(demoCommand()).addCommand(simulateCommand());
-  root.commandsGroup('Put it in front of your model:').addCommand(companionCommand()).addCommand(agentCommand());
+  root
+    .commandsGroup('Put it in front of your model:')
+    .addCommand(companionCommand())
+    .addCommand(agentCommand())
+    .addCommand(replayCommand());
   root
     .commandsGroup('Run it in a cluster:')
     .addCommand(controllerCommand())
@@ -53,6 +58,7 @@ Examples:
   paceline start                                                       a real model within 200 ms, to try with curl
   paceline companion --upstream http://127.0.0.1:8081 --slo 200ms      the same for a model of yours
   paceline companion --upstream http://127.0.0.1:8081 --slo 200ms --dry-run
+  paceline replay FILE --target URL --body BODY.json                   what companion --record FILE recorded, again
   paceline simulate --slo 100ms --load 50,90,130                       what the same decisions do in virtual time
   paceline lint manifests/samples/digits-knative.yaml                  what admission would say
 

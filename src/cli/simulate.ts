@@ -1,12 +1,9 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { parseDuration, parseWhole } from '../policy/units.ts';
-import { defaultSettings, PacelinePolicy } from '../simulator/paceline.ts';
-import { simulate } from '../simulator/run.ts';
-import { poisson, referenceCapacity, referenceModel } from '../simulator/workload.ts';
-import { argument, showDefaults } from './arguments.ts';
-import { printStep } from './simulate-step.ts';
+import { argument, parseSpeed, showDefaults } from './arguments.ts';
 
-interface SimulateOptions {
+/** The options of `paceline simulate`. */
+export interface SimulateOptions {
   scenario: 'load' | 'step';
   coldStart: readonly [number, number];
   planEvery: number;
@@ -15,6 +12,8 @@ interface SimulateOptions {
   seconds: number;
   noise: number;
   seed: number;
+  recording?: string;
+  speed: number;
 }
 
 /** `paceline simulate`: the shipped batching kernel in virtual time, in front of the reference model. */
@@ -58,39 +57,22 @@ export function simulateCommand(): Command {
     .option('--seconds <n>', 'virtual seconds of each load', argument(whole), 30)
     .option('--noise <percent>', "standard deviation of the model's time, in percent", parseNoise, 2)
     .option('--seed <n>', 'seed of arrivals and noise: the same seed gives the same figures', argument(whole), 1)
-    .action(runSimulation);
+    .option(
+      '--recording <file>',
+      'what `companion --record` recorded, each request as one item, in the place of the loads',
+    )
+    .option('--speed <factor>', 'recording: how much faster than recorded', parseSpeed, 1)
+    .action(async (options: SimulateOptions) => {
+      // Every companion's start would load the simulator too.
+      const { runSimulation } = await import('./run-simulation.ts');
+      runSimulation(command, options);
+    });
   return showDefaults(command, {
     coldStart: '1.5s,3s',
     planEvery: '10s',
     slo: '200ms',
     load: '5,30,70,95,110,150',
   });
-}
-
-function runSimulation(options: SimulateOptions): void {
-  if (options.scenario === 'step') {
-    const planEverySec = Math.round(options.planEvery / 1000);
-    return printStep({ seed: options.seed, coldStartMs: options.coldStart, planEverySec, noise: options.noise / 100 });
-  }
-  console.log(`SLO ${options.slo} ms, Poisson arrivals, ${options.seconds} s each, seed ${options.seed}`);
-  console.log('load   goodput   bound     P50      P99   batch   model ms/request');
-  for (const load of options.load) {
-    const rate = (referenceCapacity * load) / 100;
-    const workload = poisson(options.seed, 0, options.seconds, rate, [{ weight: 1, sloMs: options.slo, lane: 0 }]);
-    if (workload.length === 0) continue;
-    const policy = new PacelinePolicy(defaultSettings(options.slo), 0);
-    const result = simulate(policy, workload, referenceModel(options.noise / 100), { seed: options.seed });
-    const cells = [
-      `${load}%`.padEnd(5),
-      `${(100 * result.goodput).toFixed(2)}%`.padStart(8),
-      `${(100 * Math.min(1, 100 / load)).toFixed(1)}%`.padStart(7),
-      `${result.p50.toFixed(1)} ms`.padStart(9),
-      `${result.p99.toFixed(0)} ms`.padStart(8),
-      result.meanBatch.toFixed(1).padStart(6),
-      result.busyMsPerRequest.toFixed(2).padStart(10),
-    ];
-    console.log(cells.join('  '));
-  }
 }
 
 const whole = (text: string) => parseWhole(text, 1, 1_000_000);

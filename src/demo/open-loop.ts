@@ -1,4 +1,5 @@
-import { type Dispatcher, Pool } from '../companion/http-client.ts';
+import { Pool } from '../companion/http-client.ts';
+import { quantileOf, timedCall, untilDue } from '../load/timed-call.ts';
 
 /** One kind of request and how to tell whether its answer is right. */
 export interface Shot {
@@ -43,51 +44,16 @@ export async function openLoop(plan: LoadPlan): Promise<LoadResult> {
   let good = 0;
   let wrong = 0;
 
-  const fire = (intended: number): Promise<void> => {
-    const shot = plan.shot(sent++);
-    return new Promise((resolve) => {
-      let status = 0;
-      let text = '';
-      let controller: Dispatcher.DispatchController | undefined;
-      let over = false;
-      // A caller gives up at its time, also where its request still waits for a connection.
-      const giveUp = () => {
-        end(false);
-        controller?.abort(new Error('the caller gave up'));
-      };
-      const timer = setTimeout(giveUp, intended + plan.timeoutMs - performance.now());
-      const end = (answered: boolean) => {
-        if (over) return;
-        over = true;
-        clearTimeout(timer);
-        const ms = performance.now() - intended;
-        const counted = answered ? status : 0;
-        statuses.set(counted, (statuses.get(counted) ?? 0) + 1);
-        if (counted === 200) {
-          if (shot.isRight(text)) latencies.push(ms);
-          else wrong++;
-          if (ms <= plan.sloMs && shot.isRight(text)) good++;
-        }
-        resolve();
-      };
-      pool.dispatch(
-        { path: shot.path, method: 'POST', headers: ['content-type', 'application/json'], body: shot.body },
-        {
-          onRequestStart: (own) => {
-            controller = own;
-            if (over) own.abort(new Error('the caller gave up'));
-          },
-          onResponseStart: (_controller, code) => {
-            status = code;
-          },
-          onResponseData: (_controller, chunk) => {
-            text += chunk.toString();
-          },
-          onResponseEnd: () => end(true),
-          onResponseError: () => end(false),
-        },
-      );
-    });
+  const headers = ['content-type', 'application/json'];
+  const fire = async (intended: number): Promise<void> => {
+    const { path, body, isRight } = plan.shot(sent++);
+    const { status, ms, text } = await timedCall(pool, { path, headers, body, intended, timeoutMs: plan.timeoutMs });
+    statuses.set(status, (statuses.get(status) ?? 0) + 1);
+    if (status !== 200) return;
+    const right = isRight(text);
+    if (right) latencies.push(ms);
+    else wrong++;
+    if (right && ms <= plan.sloMs) good++;
   };
 
   const start = performance.now();
@@ -101,19 +67,18 @@ export async function openLoop(plan: LoadPlan): Promise<LoadResult> {
       next -= (Math.log(1 - plan.random()) * 1000) / plan.ratePerSecond;
     }
     plan.progress?.(Math.min(1, (now - start) / (end - start)));
-    await new Promise((resolve) => setTimeout(resolve, Math.max(1, Math.min(50, next - performance.now()))));
+    await untilDue(next);
   }
   await Promise.all(pending);
   await pool.destroy();
   latencies.sort((one, other) => one - other);
-  const quantile = (share: number) => latencies[Math.floor(share * (latencies.length - 1))] ?? Number.NaN;
   return {
     sent,
     goodput: good / Math.max(1, sent),
     wrong,
     statuses,
-    p50: quantile(0.5),
-    p95: quantile(0.95),
-    p99: quantile(0.99),
+    p50: quantileOf(latencies, 0.5),
+    p95: quantileOf(latencies, 0.95),
+    p99: quantileOf(latencies, 0.99),
   };
 }

@@ -32,6 +32,9 @@ export interface ObservingOptions {
   readonly traceEndpoint: URL | null;
   /** Of the traces that begin here, 0 to 1. */
   readonly traceShare: number;
+  /** A file to record requests in; empty: none. */
+  readonly record: string;
+  readonly recordBytes: number;
 }
 
 /** The options of this part, in the order of the help. */
@@ -162,5 +165,19 @@ export const observingOptionSpecs: readonly OptionSpec[] = [
     kind: kinds.share,
     description: 'of the traces that begin here, so many are sampled; others are as their callers say',
     fallback: '0.01',
+  },
+  {
+    key: 'record',
+    flag: 'record',
+    kind: kinds.text('file', 'a file that can be written'),
+    description: 'record arrivals, sizes, times and outcomes of requests, without payloads, for `paceline replay`',
+    fallback: '',
+  },
+  {
+    key: 'recordBytes',
+    flag: 'record-bytes',
+    kind: kinds.size(65_536),
+    description: 'what the recording may take on the disk; of a longer one the last part is kept',
+    fallback: '256MB',
   },
 ];

@@ -1,3 +1,4 @@
+import type { Recording } from '../telemetry/recording.ts';
 import type { SimulatedRequest } from './run.ts';
 
 /**
@@ -18,4 +19,24 @@ export function traceWorkload(text: string, perSecond: number, sloMs: number): S
   if (first === undefined || last === undefined || last === first) throw new RangeError('the trace spans no time');
   const scale = ((times.length / perSecond) * 1000) / (last - first);
   return times.map((time) => ({ at: (time - first) * scale, sloMs, lane: 0 }));
+}
+
+/** A companion has so many rows for lanes; here a lane beyond them shares the row of an earlier one. */
+export const lanesMax = 256;
+
+/**
+ * The batched requests of a recording at their recorded times, faster by `speed`, each as one item with its recorded objective
+ * or `sloMs`. Lanes are numbered in the order in which they occur.
+ */
+export function recordedWorkload(recording: Recording, speed: number, sloMs?: number): SimulatedRequest[] {
+  const lanes = new Map<number, number>();
+  const requests: SimulatedRequest[] = [];
+  const first = recording.length > 0 ? recording.at(0).atMs : 0;
+  for (const { protocol, atMs, objectiveMs, lane } of recording) {
+    if (protocol === 'passed') continue;
+    if (!lanes.has(lane)) lanes.set(lane, lanes.size % lanesMax);
+    const objective = sloMs ?? (objectiveMs || (recording.segments[0]?.sloMs ?? 0));
+    requests.push({ at: (atMs - first) / speed, sloMs: objective, lane: lanes.get(lane) as number });
+  }
+  return requests;
 }

@@ -140,6 +140,11 @@ export class CompanionMetrics {
   readonly spans = new Counter('paceline_spans_total', 'Spans by what became of them: sent, or dropped and why.', [
     { name: 'result', values: ['sent', 'queue-full', 'failed'] },
   ]);
+  readonly records = new Counter(
+    'paceline_records_total',
+    'Requests that were to be recorded, by what became of their records.',
+    [{ name: 'result', values: ['written', 'dropped'] }],
+  );
   readonly traps = new Counter(
     'paceline_kernel_traps_total',
     'Times a kernel (deciding, or reading bodies) failed and was rebuilt.',
@@ -189,6 +194,7 @@ export class CompanionMetrics {
       this.policyDocuments,
       this.payloadEvents,
       this.spans,
+      this.records,
       this.traps,
       this.requestSeconds,
       this.queueSeconds,

@@ -94,7 +94,17 @@ suite('paceline', (test) => {
 
   test('help is the map: every command, and every option with its variable', () => {
     const help = run(['--help']).out;
-    for (const command of ['start', 'demo', 'simulate', 'companion', 'digits', 'variants', 'baseline', 'completion']) {
+    for (const command of [
+      'start',
+      'demo',
+      'simulate',
+      'replay',
+      'companion',
+      'digits',
+      'variants',
+      'baseline',
+      'completion',
+    ]) {
       assert.match(help, new RegExp(`^ {2}${command} .*\\S`, 'm'));
     }
     const companion = run(['companion', '--help']).out;

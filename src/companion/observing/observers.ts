@@ -6,6 +6,7 @@ import { SpanExport } from '../../telemetry/span-export.ts';
 import { AccessLog } from './access-log.ts';
 import { type AccountReader, Accounts } from './account.ts';
 import { PayloadLog } from './payload-log.ts';
+import { Recorder } from './recorder.ts';
 import { keepOrMakeId } from './request-id.ts';
 import { RequestLog, revisionOf } from './request-log.ts';
 import { Tracing } from './tracing.ts';
@@ -15,6 +16,7 @@ export class Observers {
   readonly tracing: Tracing | undefined;
   readonly #payloads: PayloadLog | undefined;
   readonly #spans: SpanExport | undefined;
+  readonly #recorder: Recorder | undefined;
   readonly #accounts: Accounts | undefined;
 
   constructor(options: CompanionOptions, log: Log, metrics: () => CompanionMetrics) {
@@ -39,6 +41,10 @@ export class Observers {
       const revision = revisionOf(isvc, options.revision, process.env);
       readers.push(new RequestLog(options.requestLogTemplate, revision, lineWriter()));
     }
+    if (options.record !== '') {
+      this.#recorder = new Recorder(options, log, (result, count) => metrics().records.add(count, result));
+      readers.push(this.#recorder);
+    }
     if (readers.length > 0) this.#accounts = new Accounts(readers);
   }
 
@@ -60,10 +66,10 @@ export class Observers {
 
   /** Sends on what is held, until `until` on the clock of `performance.now()`. */
   async drain(until: number): Promise<void> {
-    await Promise.all([this.#payloads?.drain(until), this.#spans?.drain(until)]);
+    await Promise.all([this.#payloads?.drain(until), this.#spans?.drain(until), this.#recorder?.close()]);
   }
 
   async stop(): Promise<void> {
-    await Promise.all([this.#payloads?.stop(), this.#spans?.stop()]);
+    await Promise.all([this.#payloads?.stop(), this.#spans?.stop(), this.#recorder?.close()]);
   }
 }
