@@ -37,6 +37,8 @@ export interface ReconcilePartOptions {
 /** They mostly wait for answers. */
 const workers = 32;
 const withoutLeadMs = 1_000;
+/** How often it is asked whether what was not there is there now. */
+const lookAgainMs = 60_000;
 /** Services are looked at again after this long, whatever the watches say. */
 const resyncMs = 600_000;
 /** A service whose signals show that its last plan is outdated is looked at before its turn. */
@@ -47,22 +49,50 @@ export class ReconcilePart implements LeaderPart {
   readonly name = 'reconcile';
   readonly #options: ReconcilePartOptions;
   #running: Running | undefined;
+  #wanted = false;
+  #cancelLook: (() => void) | undefined;
 
   constructor(options: ReconcilePartOptions) {
     this.#options = options;
   }
 
   async start(context: PartContext): Promise<void> {
-    const { api } = context;
-    const [knative, kserve] = await Promise.all([has(api, kinds.revision), has(api, kinds.inferenceService)]);
-    if (!knative && !kserve) context.log.warn({}, 'the cluster has neither KServe nor Knative: there is nothing to do');
-    this.#running = new Running(context, this.#options, { knative, kserve });
-    this.#running.start();
+    const found = await kindsOf(context.api);
+    if (!found.knative && !found.kserve) {
+      context.log.warn({}, 'the cluster has neither KServe nor Knative yet: there is nothing to do');
+    }
+    this.#wanted = true;
+    this.#begin(context, found);
   }
 
   async stop(): Promise<void> {
+    this.#wanted = false;
+    this.#cancelLook?.();
     await this.#running?.stop();
     this.#running = undefined;
+  }
+
+  #begin(context: PartContext, found: Found): void {
+    this.#running = new Running(context, this.#options, found);
+    this.#running.start();
+    if (found.knative && found.kserve) return;
+    // What is installed after us is served too.
+    this.#cancelLook = context.clock.after(lookAgainMs, () => void this.#lookAgain(context, found));
+  }
+
+  async #lookAgain(context: PartContext, before: Found): Promise<void> {
+    const found = await kindsOf(context.api).catch((error: unknown) => {
+      context.log.warn({ error: String(error) }, 'whether KServe and Knative are there could not be asked');
+      return before;
+    });
+    if (!this.#wanted) return;
+    if (found.knative === before.knative && found.kserve === before.kserve) {
+      this.#cancelLook = context.clock.after(lookAgainMs, () => void this.#lookAgain(context, before));
+      return;
+    }
+    context.log.info({ ...found }, 'KServe or Knative has been installed: everything is watched anew');
+    await this.#running?.stop();
+    if (this.#wanted) this.#begin(context, found);
   }
 }
 
@@ -81,7 +111,7 @@ class Running {
   #stopped = false;
   #cancelResync: (() => void) | undefined;
 
-  constructor(context: PartContext, options: ReconcilePartOptions, has: { knative: boolean; kserve: boolean }) {
+  constructor(context: PartContext, options: ReconcilePartOptions, has: Found) {
     const { clock, log, policyKeys, leaseTransitions } = context;
     const leads = () => !this.#stopped && context.leads();
     const api = new FencedApi(context.api, leads);
@@ -221,6 +251,17 @@ class Running {
     this.#reconciler.memoryOf(now.service).coldStarts.add(tookMs);
     this.#allColdStarts.add(tookMs);
   }
+}
+
+/** Which of the two the cluster has. */
+interface Found {
+  readonly knative: boolean;
+  readonly kserve: boolean;
+}
+
+async function kindsOf(api: KubeApi): Promise<Found> {
+  const [knative, kserve] = await Promise.all([has(api, kinds.revision), has(api, kinds.inferenceService)]);
+  return { knative, kserve };
 }
 
 async function has(api: KubeApi, kind: ResourceKind): Promise<boolean> {

@@ -1,4 +1,5 @@
 import * as assert from 'uvu/assert';
+import { KubeError } from '../../../src/kube/kube-error.ts';
 import { kinds } from '../../../src/kube/objects.ts';
 import { ControllerRig, namespace, original } from '../../support/controller-rig.ts';
 import { suite } from '../../support/suite.ts';
@@ -24,6 +25,23 @@ suite('reconcile a service', (test) => {
     const { rig, part } = await running({ 'paceline.dev/slo': 'soon' });
     assert.is(rig.condition('Accepted')?.reason, 'InvalidAnnotations');
     assert.equal(rig.revision(), original);
+    await part.stop();
+  });
+
+  test('Knative that is installed after the controller is served within a minute or so', async () => {
+    const rig = new ControllerRig();
+    let installed = false;
+    rig.api.before = (_verb, { group }) => {
+      if (!installed && /knative/.test(group)) throw new KubeError(404, 'NotFound', 'no such kind');
+    };
+    await rig.start();
+    const part = await rig.controller(lead);
+    await rig.clock.advance(120_000);
+    assert.is(rig.condition('Planned')?.reason, 'NoRevision');
+    installed = true;
+    rig.load = 300;
+    await rig.clock.advance(180_000);
+    assert.ok(rig.minScale() > 1, `min-scale ${rig.minScale()}`);
     await part.stop();
   });
 
