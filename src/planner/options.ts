@@ -1,9 +1,13 @@
 import { type CurvePoint, type PlacementOption, placementLimits } from '../kernels/placement.ts';
-import type { ServicePlan } from './service-plan.ts';
+import type { RevisionMemory, ServicePlan } from './service-plan.ts';
 import type { LatencyPoint, RevisionState, ServiceProblem } from './service-problem.ts';
 
 /** The best capacity seen is believed half as much after this long: a model that stays slower is slower. */
 const bestHalfLifeMs = 600_000;
+/** So soon where it is by a curve that was mostly assumed: what a model of an unknown kind does with larger batches. */
+const guessHalfLifeMs = 10_000;
+/** Batches after which a companion's curve is its model's. */
+const trustedBatches = 20;
 /** Without a price a replica costs its seconds. */
 const replicaSecondsPerHour = 3600;
 
@@ -33,8 +37,20 @@ export function placementOption(
     loweredAt: before?.memory.loweredAt ?? Number.NaN,
     // What is seen for the first time has just changed: it gets its time to settle.
     changedAt: before?.memory.changedAt ?? Number.POSITIVE_INFINITY,
-    best: (before?.memory.best ?? Number.NaN) * 0.5 ** (Math.max(0, now - (previous?.at ?? now)) / bestHalfLifeMs),
+    best: bestBefore(revision, before?.memory, Math.max(0, now - (previous?.at ?? now))),
   };
+}
+
+/** Whether what is known of a revision's capacity is still mostly assumed. Once it was measured, fresh pods change nothing. */
+export function isGuessed({ batchesSeen }: RevisionState, before: RevisionMemory | undefined): boolean {
+  return (before?.guessed ?? true) && batchesSeen !== undefined && batchesSeen < trustedBatches;
+}
+
+/** What is still believed of the best capacity. A guess is forgotten as soon as there is a measure. */
+function bestBefore(revision: RevisionState, before: RevisionMemory | undefined, elapsedMs: number): number {
+  if (before?.best === undefined) return Number.NaN;
+  if (!before.guessed) return before.best * 0.5 ** (elapsedMs / bestHalfLifeMs);
+  return isGuessed(revision, before) ? before.best * 0.5 ** (elapsedMs / guessHalfLifeMs) : Number.NaN;
 }
 
 /**

@@ -5,9 +5,9 @@ import {
   type PlacementShare,
   placementLimits,
 } from '../kernels/placement.ts';
-import { placementOption, sharesOf } from './options.ts';
+import { isGuessed, placementOption, sharesOf } from './options.ts';
 import type { Expectation, RevisionPlan, RunnerUp, ServicePlan } from './service-plan.ts';
-import type { ServiceProblem } from './service-problem.ts';
+import type { RevisionState, ServiceProblem } from './service-problem.ts';
 
 /** Signals older than this, or than three plans, are too old to act on. */
 const staleAfterMs = 30_000;
@@ -77,7 +77,9 @@ function budgetIgnored({ policy: { budget }, prices, revisions }: ServiceProblem
 
 function planOf(problem: ServiceProblem, plan: PlacementPlan): ServicePlan {
   const names = problem.revisions.map((revision) => revision.name);
-  const revisions = plan.shares.map((share, i) => revisionPlan(names[i] as string, share));
+  const revisions = plan.shares.map((share, i) =>
+    revisionPlan(problem.revisions[i] as RevisionState, share, problem.previous),
+  );
   const chosen = revisions[plan.chosen] as RevisionPlan;
   return {
     at: problem.now,
@@ -97,7 +99,9 @@ function planOf(problem: ServiceProblem, plan: PlacementPlan): ServicePlan {
   };
 }
 
-function revisionPlan(name: string, share: PlacementShare): RevisionPlan {
+function revisionPlan(revision: RevisionState, share: PlacementShare, previous: ServicePlan | undefined): RevisionPlan {
+  const { name } = revision;
+  const before = previous?.revisions.find((each) => each.name === name);
   return {
     name,
     share: share.share,
@@ -121,6 +125,7 @@ function revisionPlan(name: string, share: PlacementShare): RevisionPlan {
       holdMs: given(share.holdMs),
       loweredAt: given(share.loweredAt),
       best: given(share.best),
+      guessed: isGuessed(revision, before?.memory),
     },
   };
 }

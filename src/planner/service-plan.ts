@@ -75,6 +75,8 @@ export interface RevisionMemory {
   readonly loweredAt?: number | undefined;
   /** The best capacity that is believed, in items a second of one replica; it fades. */
   readonly best?: number | undefined;
+  /** Whether it is by a curve that companions mostly assumed. */
+  readonly guessed: boolean;
 }
 
 /** One plan for one service. */

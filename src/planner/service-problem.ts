@@ -35,6 +35,8 @@ export interface RevisionState {
   readonly name: string;
   /** In any order; empty while nothing has been learned. */
   readonly latencyMs: readonly LatencyPoint[];
+  /** Batches that the companion which has seen most of this revision has sent; undefined: enough to trust its curve. */
+  readonly batchesSeen?: number | undefined;
   /** Batches that one replica runs at once. */
   readonly parallel: number;
   /** Items a second that one replica was seen to serve within the objective; 0 if unknown. The plan's own estimate counts; this one is reported beside it. */

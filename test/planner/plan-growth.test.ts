@@ -15,14 +15,19 @@ const starved = curve(9000, 400);
 function* service(
   seconds: number,
   coldSeconds: number,
-  at: (second: number, running: number) => Partial<ServiceProblem> & { latencyMs: ReturnType<typeof curve> },
+  at: (
+    second: number,
+    running: number,
+  ) => Partial<ServiceProblem> & { latencyMs: ReturnType<typeof curve>; batchesSeen?: number },
 ): Generator<ServicePlan> {
   let plan: ServicePlan | undefined;
   let born: number[] = [-1000];
   for (let second = 0; second < seconds; second++) {
     const ready = born.filter((each) => second - each >= coldSeconds).length;
-    const { latencyMs, ...more } = at(second, born.length);
-    const revisions = [revision({ latencyMs, readyReplicas: ready, pendingReplicas: born.length - ready })];
+    const { latencyMs, batchesSeen, ...more } = at(second, born.length);
+    const revisions = [
+      revision({ latencyMs, batchesSeen, readyReplicas: ready, pendingReplicas: born.length - ready }),
+    ];
     const coldStart = { p50Ms: 1000 * coldSeconds, p95Ms: 1000 * coldSeconds, count: 3 };
     plan = planService(problem({ coldStart, ...more, now: 1e6 + 1000 * second, revisions, previous: plan }));
     while (born.length < plan.replicas) born.push(second);
@@ -89,6 +94,29 @@ suite('how fast a plan may grow', (test) => {
     assert.ok(free.replicas >= 3, `${free.replicas} are needed`);
     assert.is((plans[60] as ServicePlan).replicas, 4);
     assert.is((plans.at(-1) as ServicePlan).replicas, free.replicas);
+  });
+
+  test('what companions assumed before they had seen the model holds nothing back once they have', () => {
+    const demand = { perSecond: steady(18) };
+    const truth = curve(100, 400);
+    const grown = (batchesSeen?: (second: number) => number): (number | undefined)[] => {
+      const plans = [
+        ...service(40, 3, (second) => ({
+          ...{ demand, latencyMs: second < 3 ? curve(490, 10) : truth },
+          ...(batchesSeen ? { batchesSeen: batchesSeen(second) } : {}),
+        })),
+      ];
+      return [plans[4], plans[25]].map((plan) => plan?.replicas);
+    };
+    const needed = planService(
+      problem({ demand, revisions: [revision({ latencyMs: truth, readyReplicas: 8 })] }),
+    ).replicas;
+    assert.ok(needed >= 8, `${needed} are needed`);
+    const [early, late] = grown((second) => 2 * second);
+    assert.ok((early as number) <= 4, `${early} on the first seconds' word`);
+    assert.ok((late as number) >= needed, `${late} of ${needed} after 25 s`);
+    // Where it cannot be known how much was assumed, a capacity that fell is doubted as ever.
+    assert.ok((grown()[1] as number) <= 4);
   });
 
   test('demand is not held back: a step of five times at once, of fifty times in two cold starts', () => {

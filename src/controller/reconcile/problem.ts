@@ -4,7 +4,7 @@ import type { ColdStart, DemandState, RevisionState, ServiceProblem } from '../.
 import { costPerHour, type Price, type ReplicaPrice } from '../../policy/price-list.ts';
 import type { ServicePolicy } from '../../policy/service-policy.ts';
 import { originalKey, parseHolding } from '../actuators/originals.ts';
-import type { LatencySample } from '../signals/parse-signals.ts';
+import type { CompanionSignals, LatencySample } from '../signals/parse-signals.ts';
 import type { PodReport } from '../signals/signal-poller.ts';
 import { durationMs } from './fields.ts';
 import type { ObservedPod, ObservedService } from './observed.ts';
@@ -97,6 +97,7 @@ function revisionState(
   return {
     name,
     latencyMs: curves.get(name) ?? [],
+    batchesSeen: mostBatches(reports),
     parallel: Math.max(1, Math.round(sum((each) => each.inFlightLimit) / Math.max(1, reports.length))),
     capacityPerReplica: reports.reduce((most, { capacity }) => Math.max(most, capacity), 0),
     arrivalRate: sum(({ arrivalRate }) => arrivalRate),
@@ -108,6 +109,12 @@ function revisionState(
     ...(policy.accuracy === undefined ? {} : { accuracy: policy.accuracy }),
     trafficShare: share,
   };
+}
+
+/** Undefined where nobody says: companions of before, or none. */
+function mostBatches(reports: readonly CompanionSignals[]): number | undefined {
+  const told = reports.flatMap(({ totals }) => (totals ? [totals.batches] : []));
+  return told.length === 0 ? undefined : Math.max(...told);
 }
 
 /**

@@ -11,14 +11,22 @@ export interface RevisionFloor {
  *
  * Without them an update at twenty replicas falls to one: Knative takes a revision for Ready at its own min-scale. With
  * the floor there before it is Ready it becomes Ready with all of its replicas, and only then gets the traffic. The old
- * one keeps its replicas until then.
+ * one keeps its replicas until then. Where the nodes have no room for both, it would never be Ready: it is then given as
+ * many replicas as there is room for, and the rest come when the old ones go.
  *
  * @param planned replicas for the whole load; `share` 0 to 1.
+ * @param room replicas of the newest one that nodes have room for, where that is known to be less than it wants.
  */
-export function successorFloors(created: string, ready: string, planned: number, share = 1): RevisionFloor[] {
+export function successorFloors(
+  created: string,
+  ready: string,
+  planned: number,
+  share = 1,
+  room = Number.POSITIVE_INFINITY,
+): RevisionFloor[] {
   if (created === '' || ready === '' || created === ready || planned < 1) return [];
   const floors: RevisionFloor[] = [{ revision: ready, minReplicas: planned, why: 'wayBack' }];
-  const successor = Math.ceil(planned * share);
+  const successor = Math.min(Math.ceil(planned * share), Math.max(room, 1));
   if (successor > 0) floors.unshift({ revision: created, minReplicas: successor, why: 'successor' });
   return floors;
 }

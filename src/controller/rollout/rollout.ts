@@ -48,7 +48,8 @@ export function planRollout(
   if (!splits || !view.consent) {
     const share = view.percent === undefined || rolledOut === '' ? 1 : view.percent / 100;
     const reason = splits ? RolloutReason.NoConsent : RolloutReason.NotSplit;
-    return { ...held(undefined, reason), floors: successorFloors(created, ready, replicasToKeep(view, ready), share) };
+    const floors = successorFloors(created, ready, replicasToKeep(view, ready), share, roomOf(view, created));
+    return { ...held(undefined, reason), floors };
   }
   const none = kernel.begin();
   let state = previous ? follow(previous, view, none) : adopt(view, none);
@@ -174,8 +175,12 @@ function standingFloors(state: RolloutState, view: RolloutView): readonly Revisi
         { revision: state.stable, minReplicas: Math.max(planned, 1), why: 'wayBack' },
       ];
     default:
-      return successorFloors(created, ready, planned, (view.percent ?? 100) / 100);
+      return successorFloors(created, ready, planned, (view.percent ?? 100) / 100, roomOf(view, created));
   }
+}
+
+function roomOf({ revisions }: RolloutView, revision: string): number | undefined {
+  return revisions.get(revision)?.room;
 }
 
 function held(state: RolloutState | undefined, reason: RolloutReason): RolloutPlan {

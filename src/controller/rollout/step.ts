@@ -3,6 +3,7 @@ import { isNotFound } from '../../kube/kube-error.ts';
 import { type KubeObject, kinds } from '../../kube/objects.ts';
 import type { InferencePolicyStatus } from '../../policy/inference-policy.ts';
 import { Canary } from '../actuators/canary.ts';
+import type { ObservedPod } from '../reconcile/observed.ts';
 import type { HeardPod, RolloutInput, RolloutOutcome, RolloutStep } from '../reconcile/rollout-step.ts';
 import { isStarved } from '../signals/starved.ts';
 import { bypassedCanaries, bypassMessage, canaryNames, canaryServiceName } from './bypass.ts';
@@ -137,6 +138,10 @@ export class Rollout implements RolloutStep {
       const capacity = plan?.revisions.find((each) => each.name === name)?.capacityPerReplica;
       revisions.set(name, {
         readyReplicas: own.filter(({ ready }) => ready).length,
+        room: roomFor(
+          observed.pods.filter((pod) => pod.revision === name),
+          input.context.nowMs,
+        ),
         outcomes: outcomes.get(name),
         calls: outcomes.get(name)?.calls,
         capacity: capacity && capacity > 0 ? capacity : undefined,
@@ -224,6 +229,16 @@ const servicesMax = 20_000;
 /** Reasons that are events. The others are how a walk always goes: they are in the status. */
 function told(reason: RolloutReason): boolean {
   return reason !== RolloutReason.Idle && reason !== RolloutReason.Settling && reason !== RolloutReason.Gathering;
+}
+
+/** So long an autoscaler of nodes may take to add one. */
+const nodeWithinMs = 300_000;
+
+/** How many of these have a node, where others have waited too long for one. */
+function roomFor(pods: readonly ObservedPod[], nowMs: number): number | undefined {
+  const live = pods.filter(({ ending }) => !ending);
+  const waits = live.some(({ node, createdMs }) => node === undefined && nowMs - createdMs > nodeWithinMs);
+  return waits ? live.filter(({ node }) => node !== undefined).length : undefined;
 }
 
 /** The learned time by batch size, as the mean over the pods that were heard. */

@@ -28,6 +28,8 @@ export interface RolloutView {
 
 export interface RevisionView {
   readonly readyReplicas: number;
+  /** Replicas that nodes have room for; undefined unless some have waited long for a node. */
+  readonly room?: number | undefined;
   /** What ended there since the last look; undefined where nothing could be read. */
   readonly outcomes?: Outcomes | undefined;
   /** Calls of the model that ended there since the last look; undefined where none told them that was not starved itself. */

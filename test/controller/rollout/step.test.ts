@@ -158,6 +158,34 @@ suite('the rollout in a pass', (test) => {
     assert.is(readRolloutState(pass.stored.at(-1)?.state)?.reverts, 0);
   });
 
+  test('a successor that nodes have no room for is given as many replicas as fit, and not before a node could have come', async () => {
+    const pod = (revision: string, node: string | undefined) => ({
+      ...{ revision, node, ending: false, createdMs: 1_000_000 },
+      ...(revision === 'm-1' ? { readyMs: 1 } : {}),
+    });
+    const floorAfter = async (ms: number): Promise<number | undefined> => {
+      const pass = new Pass();
+      pass.nowMs += ms;
+      const { observed, ...rest } = pass.input();
+      const old = Array.from({ length: 4 }, () => pod('m-1', 'node'));
+      const pods = [...old, pod('m-2', 'node'), pod('m-2', 'node'), pod('m-2', 'node'), pod('m-2', undefined)];
+      const { floors } = await new Rollout(new RolloutEvidence()).look({
+        ...rest,
+        policy: { ...rest.policy, rollout: 'manual' },
+        pods: old.map(({ revision }, i) => ({ name: `${i}`, uid: `${i}`, revision, ready: true, signals: undefined })),
+        observed: {
+          ...observed,
+          canaryTrafficPercent: undefined,
+          latestReadyRevision: 'm-1',
+          pods: pods as never,
+        },
+      });
+      return floors.find(({ why }) => why === 'successor')?.minReplicas;
+    };
+    assert.is(await floorAfter(290_000), 4);
+    assert.is(await floorAfter(310_000), 3);
+  });
+
   test('says in the status what people ask: who, how much, why, and the evidence', async () => {
     const pass = new Pass();
     await pass.seconds(new Rollout(new RolloutEvidence()), 60);
