@@ -4,6 +4,7 @@ import type { InferencePolicyStatus } from '../../policy/inference-policy.ts';
 import type { ReplicaPrice } from '../../policy/price-list.ts';
 import type { LatencySample } from '../signals/parse-signals.ts';
 import { ColdStarts } from './cold-starts.ts';
+import type { CredibleCurve } from './curves.ts';
 import { Demand } from './demand.ts';
 import type { Score } from './score.ts';
 import { StandingReview } from './standing-review.ts';
@@ -23,6 +24,8 @@ export class ServiceMemory {
   readonly coldStarts = new ColdStarts();
   readonly savings = new SavingsLedger();
   readonly #curves = new Map<string, readonly LatencySample[]>();
+  /** Revisions whose curve was measured. */
+  readonly #measured = new Set<string>();
   /** Of a replica when one last ran whose node has a price. */
   price: ReplicaPrice | undefined;
   plan: ServicePlan | undefined;
@@ -50,9 +53,15 @@ export class ServiceMemory {
     return this.#curves;
   }
 
-  noteCurve(revision: string, curve: readonly LatencySample[]): void {
+  /** Takes in a curve; what fresh companions assume does not replace what others have measured. */
+  noteCurve(revision: string, { latencyMs, trusted }: CredibleCurve): void {
+    if (trusted) this.#measured.add(revision);
+    else if (this.#measured.has(revision)) return;
     this.#curves.delete(revision);
-    this.#curves.set(revision, curve);
-    if (this.#curves.size > curvesMax) this.#curves.delete(this.#curves.keys().next().value as string);
+    this.#curves.set(revision, latencyMs);
+    if (this.#curves.size <= curvesMax) return;
+    const oldest = this.#curves.keys().next().value as string;
+    this.#curves.delete(oldest);
+    this.#measured.delete(oldest);
   }
 }
