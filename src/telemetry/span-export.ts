@@ -83,7 +83,9 @@ export class SpanExport {
     this.#waiting = [];
     if (this.#stopped) return;
     this.#stopped = true;
-    await (await this.#sender).stop();
+    // Where it could not be loaded there is nothing to stop.
+    const sender = await this.#sender.catch(() => undefined);
+    await sender?.stop();
   }
 
   #flush(): void {

@@ -24,7 +24,7 @@ suite('replay', (test) => {
   test('what is answered with an error, or not at all, is not good, and is counted', async () => {
     const { result } = await replayed(
       recordingOf([{ atMs: 0 }, { atMs: 1 }, { atMs: 2 }]),
-      { sloMs: 60_000, timeoutMs: 3000 },
+      { sloMs: 60_000, timeoutMs: 60_000 },
       (model) => {
         model.behave = (_call, number) => (number === 0 ? 503 : number === 1 ? 'reset' : 'ok');
       },
@@ -57,20 +57,18 @@ suite('replay', (test) => {
   test('requests are sent at their times, in their order, faster by the speed', async () => {
     const gaps = [0, 100, 250, 300];
     const sentAt: number[] = [];
+    const from = performance.now();
     const { result } = await replayed(
       recordingOf(gaps.map((atMs, lane) => ({ atMs, lane }))),
       { speed: 2 },
       (model) => {
         model.behave = () => {
-          sentAt.push(performance.now());
+          sentAt.push(performance.now() - from);
           return 'ok';
         };
       },
     );
-    assert.ok(
-      (sentAt[3] as number) - (sentAt[0] as number) >= 0.8 * (300 / 2) - result.latestMs,
-      'none before its time',
-    );
+    for (const [i, gap] of gaps.entries()) assert.ok((sentAt[i] as number) >= gap / 2, `${i}: none before its time`);
     assert.ok(result.seconds >= 0.149);
     assert.is(result.sent, 4);
   });

@@ -1,14 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
+import { setHeader } from '../headers.ts';
 
 const name = 'x-request-id';
 
 /** Gives a request an id where its caller gave none, as if the caller had: whatever is forwarded bears it. */
 export function keepOrMakeId(request: IncomingMessage): void {
-  if (request.headers[name] !== undefined) return;
+  if (request.headers[name]) return;
   const id = randomUUID();
   request.headers[name] = id;
-  request.rawHeaders.push(name, id);
+  setHeader(request.rawHeaders, name, id);
 }
 
 /** The id of a request, or empty where it never came so far. */

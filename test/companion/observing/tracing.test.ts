@@ -18,7 +18,7 @@ async function traced(
   const port = await collector.start();
   const all = { 'trace-endpoint': `http://127.0.0.1:${port}`, 'trace-share': '0', isvc: 'models/iris', ...flags };
   try {
-    await withRig({ 'drain-timeout': '10s', ...all }, async (rig) => {
+    await withRig({ 'drain-timeout': '60s', ...all }, async (rig) => {
       await run(rig);
       await rig.companion.drain();
     });
