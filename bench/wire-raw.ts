@@ -1,6 +1,7 @@
 import type { BatchProtocol, Measured, MergeInput } from '../src/protocol/protocol.ts';
 import { createProtocols } from '../src/protocol/protocols.ts';
-import { interleave, typical } from './measure.ts';
+import { Varints } from '../src/protocol/varints.ts';
+import { interleave, timesCheaper, typical } from './measure.ts';
 import type { BenchRow } from './report.ts';
 
 const batchSize = 32;
@@ -27,46 +28,55 @@ interface RawProtocol {
 
 /** Merging and splitting raw tensors, in bytes of tensors a second. */
 export function rawRows(progress: (text: string) => void): BenchRow[] {
-  const { v2 } = createProtocols();
-  const ways: RawProtocol[] = [{ name: 'V2 binary', protocol: v2, batch: binaryBatch }];
-  const rows: BenchRow[] = [];
-  for (const size of sizes) {
-    for (const way of ways) {
-      progress(`wire: ${way.name}, ${size.name}`);
-      rows.push(...measureWay(way, size));
-    }
-  }
-  return rows;
+  const { v2, grpc } = createProtocols();
+  const ways: RawProtocol[] = [
+    { name: 'V2 binary', protocol: v2, batch: binaryBatch },
+    { name: 'V2 gRPC', protocol: grpc, batch: messageBatch },
+  ];
+  return sizes.flatMap((size) => {
+    progress(`wire: raw tensors, ${size.name}`);
+    return compareWays(ways, size);
+  });
 }
 
-function measureWay({ name, protocol, batch }: RawProtocol, size: (typeof sizes)[number]): BenchRow[] {
-  const { bodies, reply } = batch(size.bytes);
+/** All ways in turns, so that they can be compared with each other. */
+function compareWays(ways: readonly RawProtocol[], size: (typeof sizes)[number]): BenchRow[] {
+  const jobs: Record<string, () => void> = {};
+  for (const way of ways) Object.assign(jobs, jobsOf(way, size.bytes));
+  const rounds = interleave(jobs);
+  const speed = (job: string) => (batchSize * size.bytes) / 1000 / typical(rounds, job);
+  const rows = ways.flatMap(({ name }): BenchRow[] => {
+    const label = `${name}, ${size.name}`;
+    const merge = speed(`${name}: merge`);
+    const row: BenchRow = { name: `${label}: merge`, value: merge, unit: 'GB/s' };
+    return [
+      size.bar === undefined ? row : { ...row, bar: `>= ${size.bar}`, holds: merge >= size.bar },
+      { name: `${label}: merge, into one buffer`, value: speed(`${name}: joined`), unit: 'GB/s' },
+      { name: `${label}: whole`, value: speed(`${name}: whole`), unit: 'GB/s' },
+      { name: `${label}: CPU a request, whole`, value: typical(rounds, `${name}: whole`) / batchSize, unit: 'us' },
+    ];
+  });
+  const ratio = timesCheaper(rounds, 'V2 gRPC: whole', 'V2 binary: whole');
+  const name = `gRPC beside V2 binary, ${size.name}: whole`;
+  return [...rows, { name, value: ratio, unit: 'x less CPU', bar: '>= 1', holds: ratio >= 1 }];
+}
+
+function jobsOf({ name, protocol, batch }: RawProtocol, bytes: number): Record<string, () => void> {
+  const { bodies, reply } = batch(bytes);
   const measure = (): MergeInput[] =>
     bodies.map(({ body, jsonBytes }) => ({ body, measured: protocol.measure(body, jsonBytes) as Measured }));
   const measured = measure();
-  const split = (inputs: readonly MergeInput[]) => {
-    const parts = protocol.split(reply.body, inputs, reply.jsonBytes);
-    if (!Array.isArray(parts)) throw new Error(`${name}: the reply cannot be split`);
-  };
-  const rounds = interleave({
-    merge: () => protocol.merge(measured),
-    joined: () => Buffer.concat(protocol.merge(measured).slices),
-    whole: () => {
+  return {
+    [`${name}: merge`]: () => protocol.merge(measured),
+    [`${name}: joined`]: () => Buffer.concat(protocol.merge(measured).slices),
+    [`${name}: whole`]: () => {
       const inputs = measure();
       protocol.merge(inputs);
-      split(inputs);
+      if (!Array.isArray(protocol.split(reply.body, inputs, reply.jsonBytes))) {
+        throw new Error(`${name}: the reply cannot be split`);
+      }
     },
-  });
-  const speed = (way: 'merge' | 'joined' | 'whole') => (batchSize * size.bytes) / 1000 / typical(rounds, way);
-  const label = `${name}, ${size.name}`;
-  const merge = speed('merge');
-  const row: BenchRow = { name: `${label}: merge`, value: merge, unit: 'GB/s' };
-  return [
-    size.bar === undefined ? row : { ...row, bar: `>= ${size.bar}`, holds: merge >= size.bar },
-    { name: `${label}: merge, into one buffer`, value: speed('joined'), unit: 'GB/s' },
-    { name: `${label}: whole`, value: speed('whole'), unit: 'GB/s' },
-    { name: `${label}: CPU a request, whole`, value: typical(rounds, 'whole') / batchSize, unit: 'us' },
-  ];
+  };
 }
 
 function binaryBatch(bytes: number): RawBatch {
@@ -79,4 +89,31 @@ function binaryBatch(bytes: number): RawBatch {
     bodies: Array.from({ length: batchSize }, (_, i) => body(i)),
     reply: { body: Buffer.concat([Buffer.from(json), Buffer.alloc(4 * batchSize * outputs)]), jsonBytes: json.length },
   };
+}
+
+/** The same as messages of gRPC, which have the tensor in their last field. */
+function messageBatch(bytes: number): RawBatch {
+  const tensor = (name: string, shape: readonly number[]) =>
+    field(5, Buffer.concat([text(1, name), text(2, 'FP32'), field(3, Buffer.concat(shape.map(Varints.bytes)))]));
+  const body = (i: number) => ({
+    body: Buffer.concat([
+      ...[text(1, 'm'), text(3, `caller-${10 + i}`), tensor('x', [1, bytes / 4])],
+      field(7, Buffer.alloc(bytes, i)),
+    ]),
+  });
+  const raw = Buffer.alloc(4 * batchSize * outputs);
+  const reply = Buffer.concat([
+    ...[text(1, 'm'), text(3, 'caller-10'), tensor('y', [batchSize, outputs])],
+    field(6, raw),
+  ]);
+  return { bodies: Array.from({ length: batchSize }, (_, i) => body(i)), reply: { body: reply } };
+}
+
+/** A length-delimited field of a message. */
+function field(number: number, content: Buffer): Buffer {
+  return Buffer.concat([Buffer.of((number << 3) | 2), Varints.bytes(content.length), content]);
+}
+
+function text(number: number, content: string): Buffer {
+  return field(number, Buffer.from(content));
 }

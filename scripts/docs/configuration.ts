@@ -44,6 +44,12 @@ ${table(
       'may only shorten, and so with it',
     ],
     [
+      '`grpc-timeout`',
+      '',
+      'The deadline of a gRPC call: it gets DEADLINE_EXCEEDED when it has no answer by then, and its objective is no later.',
+      'may only shorten, and so with it',
+    ],
+    [
       '`paceline-priority`',
       '`priority`',
       'A whole number: 1 goes first, 8 last, more counts as 8. 0, or nothing, is 5. The header wins over the parameter.',
@@ -77,15 +83,15 @@ Any other header keeps requests apart, \`authorization\` and \`cookie\` too: a m
 
 ## What passes through
 
-Everything but V1 \`:predict\` and V2 \`/infer\` with JSON or binary tensors: streamed both ways, untouched. So do bodies above 4 MB,
+Everything but V1 \`:predict\`, V2 \`/infer\` with JSON or binary tensors and \`ModelInfer\` of gRPC: streamed both ways, untouched. So do bodies above 4 MB,
 CloudEvents, encoded bodies, bodies of another form than the protocol has, and requests with more items than
 \`--max-batch-size\`. A request whose rows differ in form goes to the model alone. \`--mode off\` passes everything through, and so does
 \`--mode advise\`, which reports what would have been done: \`paceline_advised_*\` in [metrics.md](metrics.md).
 
 A WebSocket is connected with the model; an offer of h2c (\`Upgrade: h2c\`) is ignored, and the request served over HTTP/1.1.
-gRPC (\`content-type: application/grpc\` over h2c) passes through to the model over h2c, as one connection for all calls: each streams
-both ways for as long as it likes, with headers, trailers, resets and \`grpc-timeout\` as they are. Errors of the companion are
-status 14 (UNAVAILABLE), or 12 where the model speaks no HTTP/2, with the \`PL_\` code in \`grpc-message\`. A body of HTTP that passes
+All other gRPC (\`content-type: application/grpc\` over h2c) passes through to the model over h2c, as one connection for all calls: each
+streams both ways for as long as it likes, with headers, trailers, resets and \`grpc-timeout\` as they are. Errors of the companion have
+a status of gRPC ([errors.md](errors.md)) and the \`PL_\` code in \`grpc-message\`. A body of HTTP that passes
 through may pause for 30 s.
 
 ## In a pod

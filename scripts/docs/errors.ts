@@ -1,4 +1,5 @@
 import { type ErrorCode, type ErrorSpec, errorSpecs } from '../../src/companion/errors.ts';
+import { GrpcStatus, grpcStatusOf } from '../../src/companion/grpc-answer.ts';
 import { documentRefusals } from '../../src/policy/document-refusals.ts';
 import { problemSpecs } from '../../src/policy/problem-codes.ts';
 import { code, sentence, table } from './markdown.ts';
@@ -30,6 +31,10 @@ ${JSON.stringify({ error: errorSpecs.PL_QUEUE_FULL.message, code: 'PL_QUEUE_FULL
 Whatever the model answers, errors too, reaches the caller as it is: a body without a \`PL_\` code is the model's. The
 metric \`paceline_requests_total\` counts them by \`reason\`: the code, or the kernel's own [reason](reasons.md) where the kernel
 refused. What is not HTTP, or has too many headers, is answered but not counted.
+
+Callers of gRPC are told a status of gRPC, and the text with its code in \`grpc-message\`:
+
+${table(['status of gRPC', 'codes'], grpcRows(specs))}
 
 ${statuses.map((status) => section(status, specs)).join('\n\n')}
 
@@ -161,6 +166,22 @@ ${table(
   ]),
 )}
 `;
+}
+
+/** Which codes have which status of gRPC. */
+function grpcRows(specs: readonly [ErrorCode, ErrorSpec][]): string[][] {
+  const byStatus = new Map<GrpcStatus, string[]>();
+  for (const [name] of specs) {
+    const status = grpcStatusOf(name);
+    byStatus.set(status, [...(byStatus.get(status) ?? []), code(name)]);
+  }
+  return [...byStatus.entries()]
+    .sort(([one], [other]) => one - other)
+    .map(([status, codes]) => [`${status} ${upperSnake(GrpcStatus[status])}`, codes.join(', ')]);
+}
+
+function upperSnake(name: string): string {
+  return name.replace(/(?<=[a-z])[A-Z]/g, '_$&').toUpperCase();
 }
 
 function section(status: number, specs: readonly [ErrorCode, ErrorSpec][]): string {

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import type { Readable } from 'node:stream';
 
 /** Bytes that bodies may hold together. */
 export class ByteBudget {
@@ -33,16 +34,19 @@ export type BodyEnd = Buffer | 'too-large' | 'no-room' | 'timeout' | 'truncated'
 /**
  * Reads a body of at most `max` bytes. The bytes are taken from the budget before they are read: `took` says how many,
  * and giving them back is the caller's.
+ *
+ * @param contentLength the header's value, where there is one
  */
 export function readBody(
-  request: IncomingMessage,
+  request: Readable,
+  contentLength: string | undefined,
   budget: ByteBudget,
   max: number,
   timeoutMs: number,
   took: (bytes: number) => void,
   done: (end: BodyEnd) => void,
 ): void {
-  const announced = Number(request.headers['content-length'] ?? Number.NaN);
+  const announced = Number(contentLength ?? Number.NaN);
   if (announced > max) return done('too-large');
   let reserved = Number.isFinite(announced) ? announced : 0;
   if (!budget.take(reserved)) return done('no-room');
@@ -67,6 +71,8 @@ export function readBody(
     }
   }
   function onEnd(): void {
+    // A call over HTTP/2 that is given up ends too, but has not said everything.
+    if ((request as { aborted?: boolean }).aborted) return finish('truncated');
     finish(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, length));
   }
   function onClose(): void {

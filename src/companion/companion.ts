@@ -10,7 +10,9 @@ import { AdminServer } from './admin.ts';
 import { Advisor } from './advisor.ts';
 import { ByteBudget } from './body.ts';
 import { drain } from './drain.ts';
+import { GrpcCarrier } from './grpc-carrier.ts';
 import { HttpCarrier } from './http-carrier.ts';
+import { Http2Upstream } from './http2-upstream.ts';
 import { Intake } from './intake.ts';
 import { Listener } from './listener.ts';
 import { LoopLag } from './loop-lag.ts';
@@ -27,6 +29,8 @@ import { Upstream } from './upstream.ts';
 import { VariantName } from './variant-name.ts';
 
 const passThroughMax = 1024;
+/** Bytes of a batch's reply over gRPC that may be on their way: it is read at once. */
+const batchWindow = 1024 * 1024;
 const laneRows = 256;
 /** How far a policy document may raise the batch size. */
 const batchItemsEver = 1024;
@@ -56,6 +60,7 @@ export class Companion {
   readonly #listener: Listener;
   readonly #admin: AdminServer;
   readonly #upstream: Upstream;
+  readonly #http2: Http2Upstream;
   readonly #passThrough: PassThrough;
   readonly #intake: Intake;
   readonly #policy: PolicyInForce;
@@ -101,9 +106,9 @@ export class Companion {
       payloadBytes: () => this.#observers.payloadBytes,
     });
     this.#observers = new Observers(options, parts.log, () => this.metrics);
-    this.#upstream = new Upstream(options.upstream, options.maxInFlight, () =>
-      this.metrics.resends.add(1, 'dead-connection'),
-    );
+    const resent = () => this.metrics.resends.add(1, 'dead-connection');
+    this.#upstream = new Upstream(options.upstream, options.maxInFlight, resent);
+    this.#http2 = new Http2Upstream(options.upstream, options.maxInFlight, batchWindow);
     this.#passThrough = new PassThrough(options.upstream, passThroughMax, (result) =>
       this.metrics.requests.add(1, 'passed', result),
     );
@@ -114,12 +119,14 @@ export class Companion {
       (result) => this.metrics.policyDocuments.add(1, result),
     );
     const variant = options.variantOf === '' ? undefined : new VariantName(options.variantOf, options.modelName);
-    const http = new HttpCarrier(this.#upstream, new Set(options.shareAcrossHeaders), variant);
+    const shared = new Set(options.shareAcrossHeaders);
+    const http = new HttpCarrier(this.#upstream, shared, variant);
+    const grpc = new GrpcCarrier(this.#http2, options.grpcMessageMax, shared, variant, resent);
     this.#intake = new Intake(options, {
       log: parts.log,
       metrics: this.metrics,
       scheduler: this.scheduler,
-      carriers: { v1: http, v2: http },
+      carriers: { v1: http, v2: http, grpc },
       passThrough: this.#passThrough,
       budget,
       createProtocols: parts.createProtocols ?? createProtocols,
@@ -210,6 +217,7 @@ export class Companion {
     this.scheduler.stop();
     this.#advisor?.scheduler.stop();
     this.#lag.stop();
+    this.#http2.close();
     await Promise.all([this.#upstream.close(), this.#passThrough.close(), this.#observers.stop()]);
   }
 

@@ -28,6 +28,10 @@ export const errorSpecs = {
     'sizes, shapes and bytes of the binary tensors do not agree',
     '`binary_data_size` is the product of `shape` times the width of `datatype`; in BYTES each element stands behind its length (4 bytes, little endian); Inference-Header-Content-Length is the length of the JSON',
   ),
+  PL_BODY_MESSAGE: bad(
+    'the body is not a valid protobuf message',
+    'encode inference.ModelInferRequest as the protocol has it',
+  ),
   PL_BODY_TRUNCATED: bad('the body ended before its announced length', 'send as many bytes as Content-Length says'),
   PL_HINT_VALUE: bad('a paceline-* header has no valid value', 'see "Per request" in docs/configuration.md'),
   PL_HTTP_SYNTAX: bad('the request is not valid HTTP', 'send one Content-Length, or chunked encoding, not both'),

@@ -28,6 +28,8 @@ export class Exchange implements MergeInput, Queued {
   readonly carrier: Carrier;
   /** Once it has been read. */
   body: Buffer = empty;
+  /** A message in its frame, as it came. */
+  framed: Buffer | undefined;
   measured: Measured = unmeasured;
   laneKey = '';
   /** Its caller used the name of the variants' group, and must find that in the reply. */
@@ -72,7 +74,8 @@ export class Exchange implements MergeInput, Queued {
     this.arrivedAt = arrivedAt;
     const account = accountOf(response);
     if (account) account.exchange = this;
-    response.on('close', () => this.#end(!response.writableFinished));
+    // Whoever writes an answer ends it first.
+    response.on('close', () => this.#end(true));
   }
 
   /** Lets somebody write its answer, unless it has ended. */

@@ -12,6 +12,8 @@ export function codeOfFailure(failure: UpstreamFailure): ErrorCode {
       return 'PL_HTTP_TARGET';
     case 'aborted':
       return 'PL_DEADLINE_EXCEEDED';
+    case 'protocol':
+      return 'PL_UPSTREAM_PROTOCOL';
     case 'too-large':
       return 'PL_UPSTREAM_REPLY';
     default:

@@ -1,29 +1,87 @@
 import type { IncomingMessage } from 'node:http';
-import { constants, type ServerHttp2Stream } from 'node:http2';
+import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import { type ErrorCode, errorSpecs } from './errors.ts';
 
 /** As https://grpc.io/docs/guides/status-codes/ has them. */
-const unimplemented = '12';
-const unavailable = '14';
+export enum GrpcStatus {
+  Ok = 0,
+  Unknown = 2,
+  InvalidArgument = 3,
+  DeadlineExceeded = 4,
+  PermissionDenied = 7,
+  ResourceExhausted = 8,
+  OutOfRange = 11,
+  Unimplemented = 12,
+  Internal = 13,
+  Unavailable = 14,
+  DataLoss = 15,
+  Unauthenticated = 16,
+}
+
+/** The statuses of our errors by those of HTTP: 14 says that it may be tried again. */
+const byHttpStatus: Readonly<Record<number, GrpcStatus>> = {
+  400: GrpcStatus.InvalidArgument,
+  405: GrpcStatus.Unimplemented,
+  408: GrpcStatus.DeadlineExceeded,
+  431: GrpcStatus.InvalidArgument,
+  500: GrpcStatus.Internal,
+  502: GrpcStatus.Unavailable,
+  503: GrpcStatus.Unavailable,
+  504: GrpcStatus.DeadlineExceeded,
+};
+/** Where no attempt can succeed. */
+const hopeless: readonly ErrorCode[] = ['PL_HTTP_TARGET', 'PL_UPSTREAM_PROTOCOL'];
+
+/** What a server's HTTP status means where it says no status of gRPC, as gRPC's own clients read it. */
+const ofHttp: Readonly<Record<number, GrpcStatus>> = {
+  400: GrpcStatus.Internal,
+  401: GrpcStatus.Unauthenticated,
+  403: GrpcStatus.PermissionDenied,
+  404: GrpcStatus.Unimplemented,
+  429: GrpcStatus.Unavailable,
+  502: GrpcStatus.Unavailable,
+  503: GrpcStatus.Unavailable,
+  504: GrpcStatus.Unavailable,
+};
 
 /** Whether a request is gRPC. gRPC-Web is not: it needs no HTTP/2. */
 export function isGrpc(request: IncomingMessage): boolean {
   return request.httpVersionMajor === 2 && /^application\/grpc(?![-\w])/i.test(request.headers['content-type'] ?? '');
 }
 
-/**
- * What a gRPC caller is told in the place of one of our errors: a status that it may try again, but where no attempt can
- * succeed; and the text with its code.
- */
+/** The status of gRPC that one of our errors has. */
+export function grpcStatusOf(code: ErrorCode): GrpcStatus {
+  if (hopeless.includes(code)) return GrpcStatus.Unimplemented;
+  return byHttpStatus[errorSpecs[code].status] ?? GrpcStatus.Unknown;
+}
+
+/** The status in headers or trailers of a model, or what their HTTP status means; undefined where neither says anything. */
+export function grpcStatusIn(headers: IncomingHttpHeaders): number | undefined {
+  const said = headers['grpc-status'];
+  if (said !== undefined) return /^\d{1,2}$/.test(String(said)) ? Number(said) : GrpcStatus.Unknown;
+  const http = Number(headers[':status'] ?? 200);
+  return http === 200 ? undefined : (ofHttp[http] ?? GrpcStatus.Unknown);
+}
+
+/** What a gRPC caller is told in the place of one of our errors: the status, and the text with its code. */
 export function grpcFailure(code: ErrorCode, message: string = errorSpecs[code].message): Record<string, string> {
-  const again = code !== 'PL_HTTP_TARGET' && code !== 'PL_UPSTREAM_PROTOCOL';
-  return { 'grpc-status': again ? unavailable : unimplemented, 'grpc-message': `${message} (${code})` };
+  return { 'grpc-status': String(grpcStatusOf(code)), 'grpc-message': percentEncoded(`${message} (${code})`) };
 }
 
 /** Ends a call that has no answer yet, in the form that a gRPC client reads: headers that end the stream. */
-export function refuseGrpc(stream: ServerHttp2Stream, code: ErrorCode): void {
+export function refuseGrpc(stream: ServerHttp2Stream, code: ErrorCode, message?: string): void {
   if (stream.destroyed || stream.closed || stream.headersSent) return;
-  stream.respond({ ':status': 200, 'content-type': 'application/grpc', ...grpcFailure(code) }, { endStream: true });
+  stream.respond(
+    { ':status': 200, 'content-type': 'application/grpc', ...grpcFailure(code, message) },
+    { endStream: true },
+  );
   // What the caller may still send is for nobody.
   stream.close(constants.NGHTTP2_NO_ERROR);
+}
+
+/** As gRPC writes messages into headers: printable ASCII but `%` as it is, every other byte of UTF-8 as `%XX`. */
+function percentEncoded(text: string): string {
+  return text.replace(/[^\x20-\x24\x26-\x7e]/gu, (character) =>
+    [...Buffer.from(character)].map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`).join(''),
+  );
 }

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Measured } from '../protocol/protocol.ts';
+import { grpcTimeoutIn } from './grpc-timeout.ts';
 
 /** When a request is wanted and how urgently. Times in ms of the companion's clock; Infinity: the domain's own. */
 export interface Hints {
@@ -26,8 +27,14 @@ export class HintReader {
     this.#objective = objective;
   }
 
-  /** The hints of a request, or what is wrong with them. */
-  read(headers: IncomingHttpHeaders, measured: Measured, arrivedAt: number): Hints | string {
+  /**
+   * The hints of a request, or what is wrong with them.
+   *
+   * @param arrivedAt when its body was there, from which an objective counts; a deadline of gRPC counts from `receivedAt`
+   */
+  read(headers: IncomingHttpHeaders, measured: Measured, arrivedAt: number, receivedAt = arrivedAt): Hints | string {
+    const allowed = grpcTimeoutIn(headers['grpc-timeout']);
+    if (Number.isNaN(allowed)) return 'grpc-timeout is a number of at most eight digits and a unit: H, M, S, m, u or n';
     const timeout = numberOf(headers['paceline-timeout-ms']);
     if (timeout !== undefined && !(timeout > 0 && timeout <= 3_600_000)) {
       return 'paceline-timeout-ms is a number of milliseconds above 0';
@@ -41,6 +48,7 @@ export class HintReader {
     const hard = Math.min(
       this.#trusted ? Math.max(lateTimeoutMs, soft) : lateTimeoutMs,
       measured.timeoutUs ? measured.timeoutUs / 1000 : Number.POSITIVE_INFINITY,
+      allowed === undefined ? Number.POSITIVE_INFINITY : Math.max(0, allowed - (arrivedAt - receivedAt)),
     );
     const wanted = asked ? Math.min(asked - 1, bandMax) : defaultBand;
     return {

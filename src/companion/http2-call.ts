@@ -43,8 +43,17 @@ export class Http2Call {
   #result = 'left';
   #trailers: OutgoingHttpHeaders = {};
 
-  /** @param done hears once how it ended: a status of gRPC, a status class, a failure, or `left`. */
-  constructor(request: IncomingMessage, response: ServerResponse, upstream: Http2Upstream, done: (r: string) => void) {
+  /**
+   * @param done hears once how it ended: a status of gRPC, a status class, a failure, or `left`
+   * @param read all that the caller sends, where it has been read already
+   */
+  constructor(
+    request: IncomingMessage,
+    response: ServerResponse,
+    upstream: Http2Upstream,
+    done: (result: string) => void,
+    read?: Buffer,
+  ) {
     this.#response = response;
     this.#caller = response.stream as ServerHttp2Stream;
     this.#grpc = isGrpc(request);
@@ -58,7 +67,8 @@ export class Http2Call {
       const { stream, connection } = upstream.open(headers, this.#caller.endAfterHeaders);
       this.#model = stream;
       this.#connection = connection;
-      this.#up(stream);
+      if (read && !this.#caller.endAfterHeaders) this.#sendRead(stream, read);
+      else this.#up(stream);
       this.#down(stream);
     } catch {
       this.refuse('PL_HTTP_TARGET');
@@ -80,6 +90,12 @@ export class Http2Call {
     this.#model?.close(constants.NGHTTP2_CANCEL);
   }
 
+  /** What the caller has sent already, all of it. */
+  #sendRead(model: ClientHttp2Stream, read: Buffer): void {
+    model.on('wantTrailers', () => model.sendTrailers({}));
+    model.end(read);
+  }
+
   /** What the caller sends. */
   #up(model: ClientHttp2Stream): void {
     const caller = this.#caller;
@@ -97,6 +113,8 @@ export class Http2Call {
       if (!caller.aborted && caller.rstCode === constants.NGHTTP2_NO_ERROR && model.writable) model.end();
     });
     model.on('wantTrailers', () => model.sendTrailers(trailers));
+    // Whoever read a part of it has stopped it.
+    caller.resume();
   }
 
   /** What the model answers. */

@@ -1,11 +1,16 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, type OutgoingHttpHeaders } from 'node:http2';
 import type { ErrorCode } from './errors.ts';
+import { codeOfFailure } from './failure-codes.ts';
+import type { UpstreamFailure } from './upstream.ts';
 
 const connectMs = 2000;
 const headersMaxBytes = 65_536;
-const streamWindow = 65_535;
+/** Bytes that a call may have sent and nobody has read, unless more is asked for. */
+const streamWindowMin = 65_535;
 /** MB; it bounds nothing that the number of calls and their windows do not bound, and 10 MB would refuse calls. */
 const sessionMegabytes = 512;
+/** HTTP/2 has no larger window. */
+const windowMax = 2 ** 31 - 1;
 /** HTTP/2 numbers the calls of a connection with 31 bits, every other one: long before they end another one begins. */
 const callsEver = 2 ** 29;
 
@@ -22,14 +27,19 @@ export interface Http2Stream {
 export class Http2Upstream {
   readonly #origin: string;
   readonly #callsMax: number;
+  readonly #streamWindow: number;
   readonly #connections = new Set<Http2Connection>();
   #current: Http2Connection | undefined;
   #spoke = false;
 
-  /** @param callsMax calls at once: their windows are what the connection's window must have room for. */
-  constructor(origin: URL, callsMax: number) {
+  /**
+   * @param callsMax calls at once: their windows are what the connection's window must have room for
+   * @param streamWindow bytes of one call that may be on their way to a reader
+   */
+  constructor(origin: URL, callsMax: number, streamWindow = streamWindowMin) {
     this.#origin = origin.origin;
     this.#callsMax = callsMax;
+    this.#streamWindow = streamWindow;
   }
 
   /** Whether the model has answered to HTTP/2 before. */
@@ -49,7 +59,7 @@ export class Http2Upstream {
   }
 
   #connect(): Http2Connection {
-    const connection = new Http2Connection(this.#origin, this.#callsMax * streamWindow, () => {
+    const connection = new Http2Connection(this.#origin, this.#streamWindow, this.#callsMax, () => {
       this.#spoke = true;
     });
     this.#connections.add(connection);
@@ -65,7 +75,7 @@ export class Http2Connection {
   #spoke = false;
   #calls = 0;
 
-  constructor(origin: string, window: number, onSpoke: () => void) {
+  constructor(origin: string, streamWindow: number, callsMax: number, onSpoke: () => void) {
     const session = connect(origin, {
       maxSessionMemory: sessionMegabytes,
       settings: { enablePush: false, initialWindowSize: streamWindow, maxHeaderListSize: headersMaxBytes },
@@ -76,7 +86,7 @@ export class Http2Connection {
       clearTimeout(timer);
       this.#connected = true;
       // A caller who does not read stops its own call, not those of others.
-      session.setLocalWindowSize(window);
+      session.setLocalWindowSize(Math.min(callsMax * streamWindow, windowMax));
     });
     session.once('remoteSettings', () => {
       this.#spoke = true;
@@ -99,9 +109,14 @@ export class Http2Connection {
   }
 
   /** Why a call on it ended without an answer. */
-  failure(error: Error | undefined): ErrorCode {
-    if (!this.#connected) return 'PL_UPSTREAM_UNREACHABLE';
+  failed(error: Error | undefined): UpstreamFailure {
+    if (!this.#connected) return 'unreachable';
     const foreign = !this.#spoke && (error as NodeJS.ErrnoException | undefined)?.code === 'ERR_HTTP2_ERROR';
-    return foreign ? 'PL_UPSTREAM_PROTOCOL' : 'PL_UPSTREAM_RESET';
+    return foreign ? 'protocol' : 'reset';
+  }
+
+  /** What its caller is told of it. */
+  failure(error: Error | undefined): ErrorCode {
+    return codeOfFailure(this.failed(error));
   }
 }

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ServerHttp2Stream } from 'node:http2';
 import { Reason, reasonLabel } from '../kernels/reasons.ts';
 import type { CompanionOptions } from '../policy/companion-options.ts';
 import { jsonBytesIn, jsonLengthHeader } from '../protocol/binary-header.ts';
@@ -13,7 +14,8 @@ import { BatchCall, type CallContext } from './batch-call.ts';
 import { type BodyEnd, type ByteBudget, readBody } from './body.ts';
 import type { Carrier } from './carrier.ts';
 import { codeOfReason, type ErrorCode, knownCode } from './errors.ts';
-import { Exchange, writeError } from './exchange.ts';
+import { Exchange } from './exchange.ts';
+import { messageIn } from './grpc-frame.ts';
 import { setHeader } from './headers.ts';
 import { HintReader } from './hints.ts';
 import { LaneKeys } from './lane-keys.ts';
@@ -27,6 +29,8 @@ import type { VariantName } from './variant-name.ts';
 /** Larger bodies pass through. */
 const batchedBodyMax = 4 * 1024 * 1024;
 const aloneMax = 1024;
+/** As what passes: a model may take this long. In ms. */
+const renamedMsMax = 300_000;
 
 /** What the intake works with. */
 export interface IntakeParts {
@@ -86,24 +90,28 @@ export class Intake {
     const { metrics, passThrough, variant } = this.#parts;
     const ownTarget = variant?.ownTarget(request.url ?? '');
     if (ownTarget !== undefined) request.url = ownTarget;
-    const name = recognise(request.method ?? '', request.url ?? '', request.headers);
+    const name = recognise(request.method ?? '', request.url ?? '', request.headers, request.httpVersionMajor);
     const { mode } = this.#parts.policy();
     // A body that may bear the group's name has to be read whatever the mode is.
-    if (name === null || (mode === 'off' && ownTarget === undefined)) {
+    const mayBearName = ownTarget !== undefined || (name === 'grpc' && variant !== undefined);
+    if (name === null || (mode === 'off' && !mayBearName)) {
       if (name !== null) this.arrivals.add(arrivedAt, 1);
       return passThrough.forward(request, response, undefined, ownTarget ? variant?.restoring(ownTarget) : undefined);
     }
+    const carrier = this.#parts.carriers[name];
     if (mode === 'act' && this.#open.size >= 2 * this.#options.maxWaiting + batchedInFlightMax(this.#options)) {
       metrics.requests.add(1, 'refused', 'queue-full');
       metrics.objective(arrivedAt, false);
-      return writeError(response, 'PL_QUEUE_FULL');
+      return carrier.fail(response, 'PL_QUEUE_FULL');
     }
-    const exchange = new Exchange(request, response, this.#protocols[name], this.#parts.carriers[name], arrivedAt);
+    const exchange = new Exchange(request, response, this.#protocols[name], carrier, arrivedAt);
     exchange.renamed = ownTarget !== undefined;
     this.#open.add(exchange);
     exchange.onEnd = (ended, left) => this.#ended(ended, left);
     readBody(
-      request,
+      // Of a call of gRPC the stream is read, so that it can be handed on where it is too large.
+      name === 'grpc' ? (response.stream as ServerHttp2Stream) : request,
+      request.headers['content-length'],
       this.#parts.budget,
       batchedBodyMax,
       this.#options.bodyTimeoutMs,
@@ -143,6 +151,7 @@ export class Intake {
     if (end === 'timeout') return this.#fail(exchange, 'PL_BODY_TIMEOUT');
     if (end === 'truncated') return this.#fail(exchange, 'PL_BODY_TRUNCATED');
     exchange.body = end;
+    if (exchange.protocol.name === 'grpc' && !this.#unframe(exchange, end)) return;
     let jsonBytes = jsonBytesIn(exchange.request.headers[jsonLengthHeader]);
     if (exchange.renamed) jsonBytes = this.#rename(exchange, jsonBytes);
     exchange.arrivedAt = performance.now();
@@ -156,7 +165,7 @@ export class Intake {
     }
     exchange.measured = measured;
     if (measured.items > maxBatchSize) return this.#pass(exchange, 'many-items');
-    const hints = this.#hints.read(exchange.request.headers, measured, exchange.arrivedAt);
+    const hints = this.#hints.read(exchange.request.headers, measured, exchange.arrivedAt, exchange.receivedAt);
     if (typeof hints === 'string') {
       if (mode === 'advise') return this.#pass(exchange, 'advise');
       return this.#fail(exchange, 'PL_HINT_VALUE', hints);
@@ -173,11 +182,24 @@ export class Intake {
     else if (!this.#parts.scheduler.submit(exchange)) this.#sendAlone(exchange, 'no-lane');
   }
 
+  /** Takes a message out of its frame. False: it cannot be, and is dealt with. */
+  #unframe(exchange: Exchange, framed: Buffer): boolean {
+    exchange.framed = framed;
+    const message = messageIn(framed);
+    if (message === 'cut') this.#fail(exchange, 'PL_BODY_TRUNCATED');
+    else if (message === 'other') this.#pass(exchange, 'unknown-fields');
+    if (typeof message === 'string') return false;
+    const renamed = this.#parts.variant?.ownMessage(message);
+    exchange.renamed = renamed !== undefined;
+    exchange.body = renamed ?? message;
+    return true;
+  }
+
   /** Puts the model's own name into a body that is renamed. Returns the length of its JSON then, as it was announced. */
   #rename(exchange: Exchange, jsonBytes: number | undefined): number | undefined {
-    const { body, request } = exchange;
+    const { body, request, framed } = exchange;
     const { variant } = this.#parts;
-    if (!variant || (jsonBytes !== undefined && jsonBytes > body.length)) return jsonBytes;
+    if (!variant || framed || (jsonBytes !== undefined && jsonBytes > body.length)) return jsonBytes;
     const json = variant.ownJson(body.subarray(0, jsonBytes));
     exchange.body = jsonBytes === undefined ? json : Buffer.concat([json, body.subarray(jsonBytes)]);
     if (jsonBytes === undefined) return undefined;
@@ -228,6 +250,7 @@ export class Intake {
     const { request, response, renamed } = exchange;
     metrics.passedWhy.add(1, why);
     this.arrivals.add(performance.now(), exchange.measured.items || 1);
+    if (exchange.protocol.name === 'grpc') return this.#passCall(exchange);
     const body = request.complete && exchange.body.length > 0 ? exchange.body : undefined;
     // What it holds of the budget stays held until somebody else has answered it.
     const held = exchange.heldBytes;
@@ -235,6 +258,36 @@ export class Intake {
     response.once('close', () => budget.give(held));
     exchange.handOver();
     passThrough.forward(request, response, body, renamed ? variant?.restoring(request.url ?? '') : undefined);
+  }
+
+  /** The same for a call of gRPC, whose status says how it went. */
+  #passCall(exchange: Exchange): void {
+    const { metrics, budget, passThrough, policy } = this.#parts;
+    const { request, response, framed, renamed, receivedAt } = exchange;
+    if (renamed) {
+      // Nobody but the carrier puts the group's name into a reply.
+      exchange.softDeadline ||= exchange.receivedAt + policy().sloMs;
+      exchange.hardDeadline ||= exchange.receivedAt + renamedMsMax;
+      exchange.sentAt = performance.now();
+      return this.send({
+        exchanges: [exchange],
+        lane: undefined,
+        reason: Reason.None,
+        predictedMs: 0,
+        finished: () => {},
+      });
+    }
+    const held = exchange.heldBytes;
+    exchange.heldBytes = 0;
+    response.once('close', () => budget.give(held));
+    const { mode, sloMs } = policy();
+    exchange.handOver();
+    passThrough.forward(request, response, framed, undefined, (result) => {
+      // What is advised about is counted where it is; a caller who left in time got what it wanted.
+      if (mode !== 'act' || result === 'left') return;
+      const now = performance.now();
+      metrics.objective(now, result === 'grpc-0' && now <= receivedAt + sloMs, result !== 'grpc-0');
+    });
   }
 
   #fail(exchange: Exchange, code: ErrorCode, message?: string): void {

@@ -64,8 +64,18 @@ export class PassThrough {
     return this.#active;
   }
 
-  /** Forwards one request; `body` where it has been read already. `renaming` changes a name in a reply that is JSON. */
-  forward(request: IncomingMessage, response: ServerResponse, body?: Buffer, renaming?: Renaming): void {
+  /**
+   * Forwards one request; `body` where it has been read already. `renaming` changes a name in a reply that is JSON.
+   *
+   * @param onResult hears how it ended, as `onEnd` of all does
+   */
+  forward(
+    request: IncomingMessage,
+    response: ServerResponse,
+    body?: Buffer,
+    renaming?: Renaming,
+    onResult?: (result: string) => void,
+  ): void {
     const bodies = hasBody(request) ? 1 : 0;
     if (this.#active >= this.#max || this.#withBody + bodies > this.#max - this.#bodies.slotsWithout)
       return this.#refuse(request, response, 'PL_PASS_FULL');
@@ -77,9 +87,10 @@ export class PassThrough {
       this.#active--;
       this.#withBody -= bodies;
       this.#onEnd(result);
+      onResult?.(result);
     };
-    if (body === undefined && !renaming && this.#needsHttp2(request)) {
-      const call = new Http2Call(request, response, this.#http2, ended);
+    if (isGrpc(request) || (body === undefined && !renaming && this.#needsHttp2(request))) {
+      const call = new Http2Call(request, response, this.#http2, ended, body);
       this.#open.add(call);
       response.once('close', () => this.#open.delete(call));
       return;
@@ -151,11 +162,9 @@ export class PassThrough {
     await this.#pool.destroy();
   }
 
-  /** gRPC needs it; others that ask for trailers get it where the model is known to speak it, and HTTP/1.1 elsewhere. */
+  /** Who asks for trailers gets HTTP/2, beside gRPC, where the model is known to speak it, and HTTP/1.1 elsewhere. */
   #needsHttp2(request: IncomingMessage): boolean {
-    return (
-      isGrpc(request) || (request.httpVersionMajor === 2 && request.headers.te === 'trailers' && this.#http2.spoke)
-    );
+    return request.httpVersionMajor === 2 && request.headers.te === 'trailers' && this.#http2.spoke;
   }
 
   #refuse(request: IncomingMessage, response: ServerResponse, code: ErrorCode): void {

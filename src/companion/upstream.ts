@@ -5,12 +5,12 @@ export interface UpstreamReply {
   readonly status: number;
   readonly headers: string[];
   readonly body: Buffer;
-  /** Of a gRPC call. */
+  /** Of a gRPC call, whose status is that of gRPC. */
   readonly trailers?: string[];
 }
 
 /** Why there is no answer. */
-export type UpstreamFailure = 'unreachable' | 'reset' | 'timeout' | 'aborted' | 'too-large' | 'invalid';
+export type UpstreamFailure = 'unreachable' | 'reset' | 'timeout' | 'aborted' | 'too-large' | 'invalid' | 'protocol';
 
 export type UpstreamEnd = UpstreamReply | { failure: UpstreamFailure };
 

@@ -1,3 +1,5 @@
+import { renamedMessage } from '../protocol/message-name.ts';
+
 // One model under two names: callers ask for the group's, the model server knows its own.
 
 const space = new Set([0x20, 0x09, 0x0a, 0x0d]);
@@ -26,6 +28,16 @@ export class VariantName {
   /** A request's JSON with the own name in its `model_name`, if it has one. */
   ownJson(json: Buffer): Buffer {
     return new Renaming(['model_name'], this.#group, this.#own).whole(json);
+  }
+
+  /** A gRPC message that asks for the group, with the own name in it; undefined where it does not. */
+  ownMessage(message: Buffer): Buffer | undefined {
+    return renamedMessage(message, this.#group, this.#own);
+  }
+
+  /** A reply to such a message with the group's name in it; undefined where it bears another one. */
+  restoredMessage(message: Buffer): Buffer | undefined {
+    return renamedMessage(message, this.#own, this.#group);
   }
 
   /** What gives the group its name back in a reply to this target; undefined where such a reply names no model. */

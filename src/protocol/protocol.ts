@@ -1,7 +1,7 @@
 import type { Hole } from '../kernels/wire.ts';
 
 /** Protocols whose requests are batched. */
-export type ProtocolName = 'v1' | 'v2';
+export type ProtocolName = 'v1' | 'v2' | 'grpc';
 
 /** A body that may be batched. */
 export interface Measured {
@@ -42,7 +42,7 @@ export interface Spliced {
 
 /** Why a reply could not be split among its callers. */
 export interface SplitFailure {
-  readonly failed: 'not-json' | 'count' | 'shape' | 'too-large';
+  readonly failed: 'not-json' | 'not-protobuf' | 'count' | 'shape' | 'too-large';
   readonly message: string;
 }
 

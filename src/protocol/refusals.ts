@@ -9,6 +9,7 @@ const refusals: Partial<Record<WireStatus, { code: string; message: string }>> =
   [WireStatus.Type]: { code: 'PL_BODY_TYPE', message: 'a field is missing or has the wrong type' },
   [WireStatus.Shape]: { code: 'PL_BODY_SHAPE', message: 'shape and data of a tensor do not agree' },
   [WireStatus.Raw]: { code: 'PL_BODY_BINARY', message: 'sizes, shapes and bytes of the binary tensors do not agree' },
+  [WireStatus.Message]: { code: 'PL_BODY_MESSAGE', message: 'the body is not a valid protobuf message' },
 };
 
 /** What a caller is told of a body that did not pass; `pass-through` where the model is to see it all the same. */

@@ -35,8 +35,10 @@ const ratios = [0.25, 0.5, 0.8, 0.9, 0.95, 1, 1.05, 1.1, 1.25, 1.5, 2, 4, 10];
 /** How a request can end. */
 const outcomes = ['answered', 'refused', 'failed', 'left', 'passed'];
 /** Failures of a call to the model that have no status. */
-const failures = ['unreachable', 'reset', 'timeout', 'aborted', 'too-large', 'invalid'];
+const failures = ['unreachable', 'reset', 'timeout', 'aborted', 'too-large', 'invalid', 'protocol'];
 const statusClasses = ['2xx', '3xx', '4xx', '5xx'];
+/** Statuses of gRPC; a number beyond those that it has is a label of its own, of which there are few. */
+const grpcStatuses = Array.from({ length: 17 }, (_, status) => `grpc-${status}`);
 /** Why a batch was sent; `none` where no decision was needed: a request that travels alone. */
 const triggers = Object.values(Reason)
   .filter((code) => typeof code === 'number' && code < Reason.Busy)
@@ -55,7 +57,7 @@ export class CompanionMetrics {
       name: 'reason',
       values:
         'answered, left: `none`; refused: a reason (reasons.md) or an error code (errors.md); failed: `upstream-` and the ' +
-        'status, or an error code; passed: a status class, `grpc-` and the status of gRPC, `left`, `upgrade`, a failure or an ' +
+        'status (of gRPC: `upstream-grpc-`), or an error code; passed: a status class, `grpc-` and the status of gRPC, `left`, `upgrade`, a failure or an ' +
         'error code',
     },
   ]);
@@ -69,8 +71,8 @@ export class CompanionMetrics {
   ]);
   readonly upstreamCalls = new Counter(
     'paceline_upstream_calls_total',
-    'Calls to the model by status class or failure.',
-    [{ name: 'result', values: [...statusClasses, ...failures] }],
+    'Calls to the model by status class, status of gRPC or failure.',
+    [{ name: 'result', values: [...statusClasses, ...grpcStatuses, ...failures] }],
   );
   readonly resends = new Counter(
     'paceline_upstream_resends_total',
@@ -80,7 +82,7 @@ export class CompanionMetrics {
   readonly unsplittable = new Counter(
     'paceline_unsplittable_replies_total',
     'Replies that could not be split among their callers, by what was wrong.',
-    [{ name: 'wrong', values: ['not-json', 'count', 'shape', 'too-large'] }],
+    [{ name: 'wrong', values: ['not-json', 'not-protobuf', 'count', 'shape', 'too-large'] }],
   );
   readonly passedWhy = new Counter(
     'paceline_pass_through_total',

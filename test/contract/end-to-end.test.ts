@@ -4,12 +4,15 @@ import { suite } from '../support/suite.ts';
 import { type Asked, type Driver, plain, type Written } from './asked.ts';
 import { binaryDriver } from './binary-driver.ts';
 import { type CallerAnswer, type Edges, jsonBytesOf, withHttpEdges } from './edges.ts';
+import { grpcDriver } from './grpc-driver.ts';
+import { withGrpcEdges } from './grpc-edges.ts';
 import { v1Driver, v2Driver } from './json-driver.ts';
 
 const protocols = [
   { driver: v1Driver, withEdges: withHttpEdges, refused: 400, failing: 500 },
   { driver: v2Driver, withEdges: withHttpEdges, refused: 400, failing: 500 },
   { driver: binaryDriver, withEdges: withHttpEdges, refused: 400, failing: 500 },
+  { driver: grpcDriver, withEdges: withGrpcEdges, refused: 3, failing: 13 },
 ];
 
 /** Requests of one lane, each with rows and an id of its own. */

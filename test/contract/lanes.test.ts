@@ -9,9 +9,10 @@ import { createProtocols } from '../../src/protocol/protocols.ts';
 import { suite } from '../support/suite.ts';
 import { type Asked, type Driver, plain, type Rule, rules, sharedHeader, type Written } from './asked.ts';
 import { binaryDriver } from './binary-driver.ts';
+import { grpcDriver } from './grpc-driver.ts';
 import { v1Driver, v2Driver } from './json-driver.ts';
 
-const drivers = [v1Driver, v2Driver, binaryDriver];
+const drivers = [v1Driver, v2Driver, binaryDriver, grpcDriver];
 const page = readFileSync(new URL('../../docs/protocols.md', import.meta.url), 'utf8');
 const protocols = createProtocols();
 

@@ -159,8 +159,11 @@ suite('companion metrics', (test) => {
       aborted: true,
       'too-large': true,
       invalid: true,
+      protocol: true,
     };
-    assert.equal(valuesOf(metrics.upstreamCalls), [...Object.keys(failures), '2xx', '3xx', '4xx', '5xx'].sort());
+    const ofGrpc = Array.from({ length: 17 }, (_, status) => `grpc-${status}`);
+    const classes = ['2xx', '3xx', '4xx', '5xx'];
+    assert.equal(valuesOf(metrics.upstreamCalls), [...Object.keys(failures), ...classes, ...ofGrpc].sort());
     const events: Record<EventResult, true> = {
       sent: true,
       'queue-full': true,
@@ -175,6 +178,7 @@ suite('companion metrics', (test) => {
     assert.equal(valuesOf(metrics.payloadEvents), Object.keys(events).sort());
     const wrong: Record<SplitFailure['failed'], true> = {
       'not-json': true,
+      'not-protobuf': true,
       count: true,
       shape: true,
       'too-large': true,

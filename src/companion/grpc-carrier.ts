@@ -1,0 +1,180 @@
+import type { ServerResponse } from 'node:http';
+import type { OutgoingHttpHeaders, ServerHttp2Stream } from 'node:http2';
+import type { Spliced, SplitFailure } from '../protocol/protocol.ts';
+import { traceparentOf } from '../telemetry/trace-context.ts';
+import type { Carrier, Judgement } from './carrier.ts';
+import type { ErrorCode } from './errors.ts';
+import type { Exchange } from './exchange.ts';
+import { GrpcStatus, refuseGrpc } from './grpc-answer.ts';
+import { callUnary } from './grpc-call.ts';
+import { frameHead, messageIn } from './grpc-frame.ts';
+import { grpcTimeoutIn, grpcTimeoutOf } from './grpc-timeout.ts';
+import { batchHeaders, headerIn, http2Fields, sharedReplyHeaders } from './headers.ts';
+import type { Http2Upstream } from './http2-upstream.ts';
+import { lengthOf, type UpstreamEnd, type UpstreamReply } from './upstream.ts';
+import type { VariantName } from './variant-name.ts';
+
+/** Refusals that may be the fault of one request among several: servers in Python answer UNKNOWN or INTERNAL to bad input. */
+const contentRefusals = new Set<number>([
+  GrpcStatus.Unknown,
+  GrpcStatus.InvalidArgument,
+  GrpcStatus.OutOfRange,
+  GrpcStatus.Internal,
+]);
+/** Refusals that are the model's own failure, and not the caller's. */
+const faults = new Set<number>([
+  GrpcStatus.Unknown,
+  GrpcStatus.DeadlineExceeded,
+  GrpcStatus.Unimplemented,
+  GrpcStatus.Internal,
+  GrpcStatus.Unavailable,
+  GrpcStatus.DataLoss,
+]);
+/** What servers say with RESOURCE_EXHAUSTED where it is the size: in C, Python and Go, and in Java. */
+const saysTooLarge = /larger(?: |%20)than(?: |%20)max|exceeds(?: |%20)maximum/i;
+
+/** ModelInfer over gRPC: unary calls over one connection to the model, which all batches share. */
+export class GrpcCarrier implements Carrier {
+  readonly callBytesMax: number;
+  readonly #upstream: Http2Upstream;
+  readonly #sharedHeaders: ReadonlySet<string>;
+  readonly #variant: VariantName | undefined;
+  readonly #onRetry: () => void;
+
+  /**
+   * @param messageMax bytes of the largest message that is made of several
+   * @param onRetry is called when a call is sent again that the model has not begun
+   */
+  constructor(
+    upstream: Http2Upstream,
+    messageMax: number,
+    sharedHeaders: ReadonlySet<string>,
+    variant: VariantName | undefined,
+    onRetry: () => void,
+  ) {
+    this.#upstream = upstream;
+    this.callBytesMax = messageMax;
+    this.#sharedHeaders = sharedHeaders;
+    this.#variant = variant;
+    this.#onRetry = onRetry;
+  }
+
+  send(part: readonly Exchange[], { slices }: Spliced, done: (end: UpstreamEnd) => void): () => void {
+    const first = part[0] as Exchange;
+    const headers =
+      part.length === 1
+        ? http2Fields(first.request.rawHeaders)
+        : { ...pseudoHeaders(first), ...http2Fields(batchHeaders(first.request.rawHeaders, this.#sharedHeaders)) };
+    delete headers['accept-encoding'];
+    delete headers.host;
+    headers.te = 'trailers';
+    if (first.batchSpan) headers.traceparent = traceparentOf(first.batchSpan);
+    const timeoutMs = remainingMs(part, performance.now());
+    if (timeoutMs === undefined) delete headers['grpc-timeout'];
+    else headers['grpc-timeout'] = grpcTimeoutOf(timeoutMs);
+    const framed = [frameHead(lengthOf(slices)), ...slices];
+    const variant = first.renamed ? this.#variant : undefined;
+    return callUnary(this.#upstream, headers, framed, this.#onRetry, (end) => {
+      done(variant && !('failure' in end) ? restored(end, variant) : end);
+    });
+  }
+
+  judge({ status, headers, trailers = [] }: UpstreamReply): Judgement {
+    const said = headerIn(trailers, 'grpc-message') ?? headerIn(headers, 'grpc-message') ?? '';
+    const tooLarge = status === GrpcStatus.ResourceExhausted && saysTooLarge.test(said);
+    const kind =
+      status === GrpcStatus.Ok
+        ? 'answered'
+        : tooLarge
+          ? 'too-large'
+          : contentRefusals.has(status)
+            ? 'content'
+            : 'refused';
+    return { kind, label: `grpc-${status}`, reason: `upstream-grpc-${status}`, fault: faults.has(status) };
+  }
+
+  fits(part: readonly Exchange[], { body }: UpstreamReply): boolean {
+    return (part[0] as Exchange).protocol.fits(body);
+  }
+
+  split(part: readonly Exchange[], { body }: UpstreamReply): Spliced[] | SplitFailure {
+    if (part.length === 1) return [{ slices: [body] }];
+    const message = messageIn(body);
+    if (typeof message === 'string') {
+      return { failed: 'not-protobuf', message: "the model's reply is not one message without compression" };
+    }
+    return (part[0] as Exchange).protocol.split(message, part);
+  }
+
+  writer({ status, headers, trailers = [], body }: UpstreamReply, of: number) {
+    const begin = of === 1 ? http2Fields(headers) : sharedBegin(headers);
+    const end = of === 1 ? http2Fields(trailers) : sharedEnd(status, headers, trailers);
+    return (response: ServerResponse, { slices }: Spliced, timing?: string): void => {
+      const stream = response.stream as ServerHttp2Stream;
+      if (stream.destroyed || stream.closed || stream.headersSent) return;
+      const own = timing === undefined ? begin : { ...begin, 'server-timing': timing };
+      try {
+        if (body.length === 0) stream.respond({ ...own, ...end }, { endStream: true });
+        else answer(stream, own, end, of === 1 ? slices : [frameHead(lengthOf(slices)), ...slices]);
+      } catch {
+        refuseGrpc(stream, 'PL_UPSTREAM_REPLY');
+      }
+    };
+  }
+
+  fail(response: ServerResponse, code: ErrorCode, message?: string): void {
+    refuseGrpc(response.stream as ServerHttp2Stream, code, message);
+  }
+}
+
+function answer(
+  stream: ServerHttp2Stream,
+  begin: OutgoingHttpHeaders,
+  end: OutgoingHttpHeaders,
+  slices: readonly Buffer[],
+): void {
+  // Node's layer for HTTP/1 callers would send trailers of its own.
+  stream.removeAllListeners('wantTrailers');
+  stream.on('wantTrailers', () => stream.sendTrailers(end));
+  stream.respond(begin, { waitForTrailers: true, sendDate: false } as object);
+  for (const slice of slices) stream.write(slice);
+  stream.end();
+}
+
+function pseudoHeaders({ request }: Exchange): OutgoingHttpHeaders {
+  const authority = request.headers[':authority'] ?? request.headers.host;
+  return {
+    ':method': 'POST',
+    ':path': request.url,
+    ':scheme': 'http',
+    ...(authority === undefined ? {} : { ':authority': authority }),
+  };
+}
+
+/** What is left of the longest deadline, in ms, where every caller set one. */
+function remainingMs(part: readonly Exchange[], now: number): number | undefined {
+  let longest = 0;
+  for (const { request, hardDeadline, receivedAt } of part) {
+    const timeout = grpcTimeoutIn(request.headers['grpc-timeout']);
+    if (timeout === undefined) return undefined;
+    longest = Math.max(longest, Math.min(hardDeadline, receivedAt + timeout) - now);
+  }
+  return longest;
+}
+
+function sharedBegin(headers: readonly string[]): OutgoingHttpHeaders {
+  return { ':status': 200, 'content-type': 'application/grpc', ...http2Fields(sharedReplyHeaders(headers)) };
+}
+
+function sharedEnd(status: number, headers: readonly string[], trailers: readonly string[]): OutgoingHttpHeaders {
+  const said = headerIn(trailers, 'grpc-message') ?? headerIn(headers, 'grpc-message');
+  return { 'grpc-status': String(status), ...(said === undefined ? {} : { 'grpc-message': said }) };
+}
+
+/** A reply in which the model bears the name that its caller used. */
+function restored(reply: UpstreamReply, variant: VariantName): UpstreamReply {
+  const message = messageIn(reply.body);
+  if (typeof message === 'string') return reply;
+  const renamed = variant.restoredMessage(message);
+  return renamed ? { ...reply, body: Buffer.concat([frameHead(renamed.length), renamed]) } : reply;
+}
