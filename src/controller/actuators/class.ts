@@ -6,6 +6,7 @@ import type { AutoscalerStatus, ObservedRevision, ObservedService, OwnAutoscaler
 import type { Actuation, ActuationContext, ActuationRefusal, Actuator } from './actuator.ts';
 import { classKey, classOf, handedOverKey, knativeClass, ownAutoscalerOf } from './autoscaler-class.ts';
 import { classReplicas, type ReplicaOrder } from './class-replicas.ts';
+import { type Floor, floorOf } from './floor.ts';
 import { revertsMax } from './foreign-writes.ts';
 import { autoscalerStatus, conditionOf, isTrue } from './pod-autoscaler-status.ts';
 import { holdServerlessService, modeFor } from './serverless-service.ts';
@@ -15,7 +16,7 @@ import { WriteLimit } from './write-limit.ts';
 /** What the class actuator carries out. Without a plan replicas stay as they are. */
 export interface ClassPlan {
   readonly plan: ServicePlan | undefined;
-  readonly floors: readonly { readonly revision: string; readonly minReplicas: number }[];
+  readonly floors: readonly Floor[];
 }
 
 /** What is known of one revision's Deployment. */
@@ -122,10 +123,7 @@ export class OwnClass implements Actuator<ClassPlan, ObservedService> {
       const order: ReplicaOrder = {
         ...boundsOf(own, revision, observed),
         planned: planned?.replicas ?? this.#replicasUnplanned(revision, plan, context),
-        floor: Math.max(
-          0,
-          ...plan.floors.filter((each) => each.revision === revision.name).map((each) => each.minReplicas),
-        ),
+        floor: floorOf(plan.floors, revision.name),
         current: before.replicas,
         failed: this.#failed(own, revision, ready, context),
       };

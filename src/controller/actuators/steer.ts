@@ -3,6 +3,7 @@ import { kinds } from '../../kube/objects.ts';
 import type { KnativePlan, ServicePlan } from '../../planner/service-plan.ts';
 import type { ObservedRevision, ObservedService } from '../reconcile/observed.ts';
 import type { Actuation, ActuationContext, ActuationRefusal, Actuator } from './actuator.ts';
+import { type Floor, floorOf } from './floor.ts';
 import { claim } from './foreign-writes.ts';
 import { type Holding, holdingText, originalKey, parseHolding } from './originals.ts';
 import { WriteLimit } from './write-limit.ts';
@@ -10,7 +11,7 @@ import { WriteLimit } from './write-limit.ts';
 /** The plan with the replicas that a rollout wants to be kept. */
 export interface SteerPlan {
   readonly plan: ServicePlan;
-  readonly floors: readonly { readonly revision: string; readonly minReplicas: number }[];
+  readonly floors: readonly Floor[];
 }
 
 const prefix = 'autoscaling.knative.dev/';
@@ -136,10 +137,7 @@ function wantedFor(
   observed: ObservedService,
 ): Record<string, string> | undefined {
   const own = plan.revisions.find(({ name }) => name === revision.name);
-  const floor = Math.max(
-    0,
-    ...floors.filter((each) => each.revision === revision.name).map((each) => each.minReplicas),
-  );
+  const floor = floorOf(floors, revision.name);
   // A revision that nothing is planned for yet is told what its predecessor is told.
   const knative = own?.knative ?? (floor > 0 ? plan.knative : undefined);
   if (!knative) return undefined;
