@@ -67,6 +67,8 @@ export class GrpcCarrier implements Carrier {
         : { ...pseudoHeaders(first), ...http2Fields(batchHeaders(first.request.rawHeaders, this.#sharedHeaders)) };
     delete headers['accept-encoding'];
     delete headers.host;
+    // A name of another length may be in the message by now.
+    delete headers['content-length'];
     headers.te = 'trailers';
     if (first.batchSpan) headers.traceparent = traceparentOf(first.batchSpan);
     const timeoutMs = remainingMs(part, performance.now());

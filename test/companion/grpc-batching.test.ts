@@ -322,6 +322,9 @@ suite('gRPC batching: what is kept', (test) => {
           assert.is(reply.model_name, asked(i).model);
           assert.is(reply.id, `i${i}`);
         }
+        const counted = framed(message(50, { model: 'resnet' }));
+        const { body: got } = await rawCall(edges.rig.port, counted, { 'content-length': String(counted.length) });
+        assert.is(decodeResponse(got.subarray(5)).model_name, 'resnet');
         for (const { body, seen } of edges.calls) {
           const { model_name: name } = decodeRequest(body);
           assert.is(name, seen.rows.some(([value]) => (value as number) < 0) ? 'm' : 'resnet-small.v2');

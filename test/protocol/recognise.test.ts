@@ -46,6 +46,21 @@ suite('recognise', (test) => {
     }
   });
 
+  test('knows ModelInfer of gRPC, over HTTP/2 alone', () => {
+    const path = '/inference.GRPCInferenceService/ModelInfer';
+    const message = { 'content-type': 'application/grpc' };
+    assert.is(recognise('POST', path, message, 2), 'grpc');
+    assert.is(recognise('POST', path, { 'content-type': 'application/grpc+proto' }, 2), 'grpc');
+    assert.is(recognise('POST', path, message), null);
+    assert.is(recognise('GET', path, message, 2), null);
+    for (const other of [`${path}s`, `${path}?x=1`, '/inference.GRPCInferenceService/ModelReady', '/a.B/ModelInfer']) {
+      assert.is(recognise('POST', other, message, 2), null, other);
+    }
+    for (const type of ['application/grpc+json', 'application/grpc-web', 'application/json', '']) {
+      assert.is(recognise('POST', path, { 'content-type': type }, 2), null, type);
+    }
+  });
+
   test('knows V1 predict and V2 infer, with and without a version and a query', () => {
     for (const [path, protocol] of [
       ['/v1/models/m:predict', 'v1'],
