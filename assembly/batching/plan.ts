@@ -84,7 +84,7 @@ function patienceNow(domain: Domain, lane: Lane, now: f64): f64 {
   const load = domainLoad(domain, lane, now);
   const scarce = load + Math.sqrt(lane.model.variance) - 0.95;
   const most = lane.waiting == domain.waiting ? 0.9 : 0.7;
-  return clamp((load - 0.5) * 4.0, 0.0, clamp(0.9 - 4.0 * scarce, 0.5, most));
+  return clamp((load - 0.5) * 5.0, 0.0, clamp(0.9 - 4.0 * scarce, 0.5, most));
 }
 
 /** The least n at which n / L(n) keeps up with `rate`, at most `most`. */
@@ -317,7 +317,7 @@ function waitUntil(domain: Domain, lane: Lane, items: u32, slack: f64, top: u32,
   }
   if (patience >= 1.0) return latest;
   // Who comes just after this batch waits for its end and then for a batch like it.
-  if (domain.patience < 0 && 2.0 * latencyWait(model, items + 1) > domain.shortestSloMs - guardMs(domain)) {
+  if (domain.patience < 0 && latencyMean(model, items + 1) > 0.4 * domain.shortestSloMs) {
     planReason = Reason.Patience;
     return -1;
   }
