@@ -40,7 +40,7 @@ export class EventQueue {
   readonly #deliver: Deliver;
   readonly #onEnd: (result: EventResult) => void;
   /** In the order of arrival; what has gone is cut off now and then. */
-  #waiting: CloudEvent[] = [];
+  #waiting: (CloudEvent | undefined)[] = [];
   #first = 0;
   #running = 0;
   #heldBytes = 0;
@@ -113,7 +113,7 @@ export class EventQueue {
   /** Drops what waits. What is on its way is left to itself. */
   stop(): void {
     this.#stopped = true;
-    for (const event of this.#waiting.slice(this.#first)) {
+    for (const event of this.#waiting.slice(this.#first) as CloudEvent[]) {
       this.give(event.body.length);
       this.#onEnd('drained');
     }
@@ -124,7 +124,9 @@ export class EventQueue {
 
   #run(): void {
     while (this.#running < this.#bounds.workers && this.#first < this.#waiting.length) {
-      const event = this.#waiting[this.#first++] as CloudEvent;
+      const event = this.#waiting[this.#first] as CloudEvent;
+      // What has gone must not be kept alive here: its bytes are counted no more.
+      this.#waiting[this.#first++] = undefined;
       if (this.#first > 256 && this.#first * 2 > this.#waiting.length) {
         this.#waiting = this.#waiting.slice(this.#first);
         this.#first = 0;

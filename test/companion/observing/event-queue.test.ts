@@ -1,9 +1,13 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import * as assert from 'uvu/assert';
 import type { CloudEvent } from '../../../src/companion/observing/cloud-event.ts';
 import { type Deliver, EventQueue, type EventResult } from '../../../src/companion/observing/event-queue.ts';
 import { suite } from '../../support/suite.ts';
 
 const event = (bytes: number): CloudEvent => ({ headers: [], body: Buffer.alloc(bytes) });
+
+const sent = { result: 'sent' as const, again: false };
 
 /** A queue whose deliveries end when the test says so. */
 function rig(bounds: { events?: number; bytes?: number; workers?: number } = {}) {
@@ -54,6 +58,27 @@ suite('the queue of events', (test) => {
     assert.is(results.filter((each) => each === 'sent').length, 2000);
     assert.is(queue.events, 0);
     assert.is(queue.bytes, 0);
+  });
+
+  test('what has gone is kept alive by nothing', async () => {
+    setFlagsFromString('--expose_gc');
+    const collect = runInNewContext('gc') as () => void;
+    const queue = new EventQueue(
+      { events: 10, bytes: 1000, workers: 1 },
+      async () => sent,
+      () => {},
+    );
+    const gone = Array.from({ length: 5 }, () => {
+      const each = event(10);
+      queue.reserve(10);
+      queue.push(each);
+      return new WeakRef(each);
+    });
+    while (queue.events > 0) await new Promise((resolve) => setImmediate(resolve));
+    // Events of a turn that has not ended stay alive.
+    await new Promise((resolve) => setImmediate(resolve));
+    collect();
+    assert.is(gone.filter((each) => each.deref() !== undefined).length, 0);
   });
 
   test('an event is tried three times at most, and only where that may help', async () => {
