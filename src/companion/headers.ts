@@ -117,7 +117,8 @@ export function sharedReplyHeaders(raw: readonly string[]): string[] {
 export function setHeader(raw: string[], name: string, value: string): void {
   let at = -1;
   for (let i = raw.length - 2; i >= 0; i -= 2) {
-    if ((raw[i] as string).toLowerCase() !== name) continue;
+    const each = raw[i] as string;
+    if (each.length !== name.length || each.toLowerCase() !== name) continue;
     if (at >= 0) raw.splice(at, 2);
     at = i;
   }
