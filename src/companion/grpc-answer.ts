@@ -1,6 +1,8 @@
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import { type ErrorCode, errorSpecs } from './errors.ts';
+import { noteCode } from './observing/account.ts';
+import { fieldsWithRequestId } from './observing/request-id.ts';
 
 /** As https://grpc.io/docs/guides/status-codes/ has them. */
 export enum GrpcStatus {
@@ -69,12 +71,12 @@ export function grpcFailure(code: ErrorCode, message: string = errorSpecs[code].
 }
 
 /** Ends a call that has no answer yet, in the form that a gRPC client reads: headers that end the stream. */
-export function refuseGrpc(stream: ServerHttp2Stream, code: ErrorCode, message?: string): void {
+export function refuseGrpc(response: ServerResponse, code: ErrorCode, message?: string): void {
+  const stream = response.stream as ServerHttp2Stream;
   if (stream.destroyed || stream.closed || stream.headersSent) return;
-  stream.respond(
-    { ':status': 200, 'content-type': 'application/grpc', ...grpcFailure(code, message) },
-    { endStream: true },
-  );
+  noteCode(response, code);
+  const head = { ':status': 200, 'content-type': 'application/grpc', ...grpcFailure(code, message) };
+  stream.respond(fieldsWithRequestId(response.req, head), { endStream: true });
   // What the caller may still send is for nobody.
   stream.close(constants.NGHTTP2_NO_ERROR);
 }

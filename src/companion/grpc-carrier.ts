@@ -11,6 +11,7 @@ import { frameHead, messageIn } from './grpc-frame.ts';
 import { grpcTimeoutIn, grpcTimeoutOf } from './grpc-timeout.ts';
 import { batchHeaders, headerIn, http2Fields, sharedReplyHeaders } from './headers.ts';
 import type { Http2Upstream } from './http2-upstream.ts';
+import { fieldsWithRequestId } from './observing/request-id.ts';
 import { lengthOf, type UpstreamEnd, type UpstreamReply } from './upstream.ts';
 import type { VariantName } from './variant-name.ts';
 
@@ -114,18 +115,19 @@ export class GrpcCarrier implements Carrier {
     return (response: ServerResponse, { slices }: Spliced, timing?: string): void => {
       const stream = response.stream as ServerHttp2Stream;
       if (stream.destroyed || stream.closed || stream.headersSent) return;
-      const own = timing === undefined ? begin : { ...begin, 'server-timing': timing };
+      const own = fieldsWithRequestId(response.req, begin);
+      if (timing !== undefined) own['server-timing'] = timing;
       try {
         if (body.length === 0) stream.respond({ ...own, ...end }, { endStream: true });
         else answer(stream, own, end, of === 1 ? slices : [frameHead(lengthOf(slices)), ...slices]);
       } catch {
-        refuseGrpc(stream, 'PL_UPSTREAM_REPLY');
+        refuseGrpc(response, 'PL_UPSTREAM_REPLY');
       }
     };
   }
 
   fail(response: ServerResponse, code: ErrorCode, message?: string): void {
-    refuseGrpc(response.stream as ServerHttp2Stream, code, message);
+    refuseGrpc(response, code, message);
   }
 }
 
@@ -158,7 +160,8 @@ function remainingMs(part: readonly Exchange[], now: number): number | undefined
   let longest = 0;
   for (const { request, hardDeadline, receivedAt } of part) {
     const timeout = grpcTimeoutIn(request.headers['grpc-timeout']);
-    if (timeout === undefined) return undefined;
+    // What passes has not been looked at: a value that is none says nothing.
+    if (timeout === undefined || Number.isNaN(timeout)) return undefined;
     longest = Math.max(longest, Math.min(hardDeadline, receivedAt + timeout) - now);
   }
   return longest;

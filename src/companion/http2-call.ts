@@ -12,6 +12,7 @@ import { writeError } from './exchange.ts';
 import { grpcFailure, isGrpc, refuseGrpc } from './grpc-answer.ts';
 import { http2Fields } from './headers.ts';
 import type { Http2Connection, Http2Upstream } from './http2-upstream.ts';
+import { noteCode } from './observing/account.ts';
 import { requestIdOf } from './observing/request-id.ts';
 
 /** The statuses of gRPC, which label what is counted. */
@@ -80,9 +81,10 @@ export class Http2Call {
     this.#end(code);
     const caller = this.#caller;
     if (!caller.headersSent) {
-      if (this.#grpc) refuseGrpc(caller, code);
+      if (this.#grpc) refuseGrpc(this.#response, code);
       else writeError(this.#response, code);
     } else if (this.#grpc && !caller.writableEnded && !caller.destroyed) {
+      noteCode(this.#response, code);
       this.#trailers = grpcFailure(code);
       this.#over = true;
       caller.end();

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { constants, type Http2ServerResponse, type ServerHttp2Stream } from 'node:http2';
+import { constants, type Http2ServerResponse } from 'node:http2';
 import type { Socket } from 'node:net';
 import { hasBody } from './body.ts';
 import type { ErrorCode } from './errors.ts';
@@ -169,7 +169,7 @@ export class PassThrough {
 
   #refuse(request: IncomingMessage, response: ServerResponse, code: ErrorCode): void {
     this.#onEnd(code);
-    if (isGrpc(request)) refuseGrpc(response.stream as ServerHttp2Stream, code);
+    if (isGrpc(request)) refuseGrpc(response, code);
     else writeError(response, code);
   }
 }

@@ -303,6 +303,28 @@ suite('gRPC batching: what is kept', (test) => {
     }
   });
 
+  test('every answer bears the id of its request, errors of ours too', () =>
+    withGrpcEdges(grpcDriver, {}, async ({ rig }) => {
+      const fine = framed(message(1));
+      const answered = await rawCall(rig.port, fine, { 'x-request-id': 'mine' });
+      assert.is(answered.trailers['grpc-status'], '0');
+      assert.is(answered.headers['x-request-id'], 'mine');
+      const refused = await rawCall(rig.port, fine.subarray(0, 3), { 'x-request-id': 'ours' });
+      assert.match(saidIn(refused), /PL_BODY_TRUNCATED/);
+      assert.is(refused.headers['x-request-id'], 'ours');
+    }));
+
+  test('a variant’s caller whose deadline is none is served where nothing is batched', () =>
+    withGrpcEdges(
+      grpcDriver,
+      { 'variant-of': 'resnet', 'model-name': 'm', mode: 'off' },
+      async ({ rig }) => {
+        const body = framed(message(1, { model: 'resnet' }));
+        assert.match(saidIn(await rawCall(rig.port, body, { 'grpc-timeout': 'soon' })), /^0 /);
+      },
+      'm',
+    ));
+
   test('a variant answers to the group’s name in messages, batched, alone and passing', () =>
     withGrpcEdges(
       grpcDriver,

@@ -45,7 +45,7 @@ export class Account {
     const sent = this.exchange !== undefined && this.exchange.sentAt > 0;
     if (this.code !== undefined) return sent ? 'failed' : 'refused';
     if (!this.exchange || this.exchange.passed) return 'passed';
-    return this.status < 400 ? 'answered' : 'failed';
+    return this.#refusedByModel(400) ? 'failed' : 'answered';
   }
 
   /** Whether it met its objective; undefined where it had none, or its caller left before. */
@@ -54,7 +54,12 @@ export class Account {
     if (!exchange || exchange.softDeadline === 0) return undefined;
     const inTime = (exchange.answeredAt || this.endedAt) <= exchange.softDeadline;
     if (outcome === 'left') return inTime ? undefined : false;
-    return inTime && (outcome === 'answered' || (outcome === 'passed' && this.status < 500));
+    return inTime && (outcome === 'answered' || (outcome === 'passed' && !this.#refusedByModel(500)));
+  }
+
+  /** Whether the model said no: with a status from `least` on, or with one of gRPC, which comes with 200. */
+  #refusedByModel(least: number): boolean {
+    return this.status >= least || (this.grpcStatus ?? 0) !== 0;
   }
 
   /** Waiting while no slot was free, and waiting for company; ms. */

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
+import type { OutgoingHttpHeaders } from 'node:http2';
 import { setHeader } from '../headers.ts';
 
 const name = 'x-request-id';
@@ -28,4 +29,10 @@ export function withRequestId(request: IncomingMessage, headers: string[]): stri
   }
   headers.push(name, id);
   return headers;
+}
+
+/** The same for the headers of a reply over HTTP/2: a new object. */
+export function fieldsWithRequestId(request: IncomingMessage, fields: OutgoingHttpHeaders): OutgoingHttpHeaders {
+  const id = requestIdOf(request);
+  return id === '' || fields[name] !== undefined ? { ...fields } : { ...fields, [name]: id };
 }

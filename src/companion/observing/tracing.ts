@@ -75,6 +75,7 @@ export class Tracing implements AccountReader {
     const context = { traceId: newTraceId(), spanId: newSpanId(), sampled: sampled.length > 0 };
     const startMs = performance.timeOrigin + performance.now();
     const [first] = part;
+    const isGrpc = first?.protocol.name === 'grpc';
     return {
       context,
       end: (end) => {
@@ -89,11 +90,16 @@ export class Tracing implements AccountReader {
             'paceline.requests': part.length,
             'paceline.items': part.reduce((sum, { measured }) => sum + measured.items, 0),
             'url.path': pathOf(first?.request.url ?? ''),
-            ...('status' in end ? { 'http.response.status_code': end.status } : { 'error.type': end.failure }),
+            ...(!('status' in end)
+              ? { 'error.type': end.failure }
+              : isGrpc
+                ? { 'rpc.grpc.status_code': end.status }
+                : { 'http.response.status_code': end.status }),
           },
           links: sampled.slice(0, linksMax),
           linksLeftOut: Math.max(0, sampled.length - linksMax),
-          failed: 'failure' in end ? end.failure : end.status >= 500 ? `status ${end.status}` : undefined,
+          failed:
+            'failure' in end ? end.failure : isGrpc ? failureIn(200, end.status) : failureIn(end.status, undefined),
         });
       },
     };
@@ -110,7 +116,7 @@ export class Tracing implements AccountReader {
         ...{ startMs: at(from), endMs: at(Math.max(from, to)), context: { ...context, spanId: newSpanId() } },
         ...more,
       });
-    const { status, outcome, met, code } = account;
+    const { status, grpcStatus, outcome, met, code } = account;
     this.#add({
       name: 'paceline.request',
       kind: 'server',
@@ -126,11 +132,12 @@ export class Tracing implements AccountReader {
         'http.response.body.size': account.responseBytes,
         'paceline.outcome': outcome,
         'paceline.request_id': requestIdOf(request),
+        ...(grpcStatus === undefined ? {} : { 'rpc.grpc.status_code': grpcStatus }),
         ...(met === undefined ? {} : { 'paceline.slo_met': met }),
         ...(code === undefined ? {} : { 'error.type': code }),
         ...(exchange ? { 'paceline.items': exchange.measured.items } : {}),
       },
-      failed: code ?? (status >= 500 ? `status ${status}` : undefined),
+      failed: code ?? failureIn(status, grpcStatus),
     });
     const call = { kind: 'client' as const, context: { ...context, spanId: span.callSpanId } };
     if (outcome === 'passed') return child('paceline.execute', account.receivedAt, account.endedAt, call);
@@ -146,6 +153,12 @@ export class Tracing implements AccountReader {
       attributes: { 'paceline.requests': exchange.batch },
     });
   }
+}
+
+/** Why a request failed by its status, and that of gRPC where there is one. */
+function failureIn(status: number, grpcStatus: number | undefined): string | undefined {
+  if (grpcStatus) return `grpc-status ${grpcStatus}`;
+  return status >= 500 ? `status ${status}` : undefined;
 }
 
 function pathOf(target: string): string {

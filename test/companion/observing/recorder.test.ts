@@ -2,9 +2,13 @@ import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import * as grpc from '@grpc/grpc-js';
 import * as assert from 'uvu/assert';
 import { Recording } from '../../../src/telemetry/recording.ts';
 import type { RecordedRequest } from '../../../src/telemetry/recording-format.ts';
+import { plain, type Written } from '../../contract/asked.ts';
+import { grpcDriver } from '../../contract/grpc-driver.ts';
+import { callInfer, withGrpcEdges } from '../../contract/grpc-edges.ts';
 import { type Rig, together, withRig } from '../../support/companion.ts';
 import { QuietLog } from '../../support/quiet-log.ts';
 import { suite } from '../../support/suite.ts';
@@ -37,6 +41,32 @@ suite('the recorder', (test) => {
       { log },
     );
     assert.match(String(log.lines.find(({ level }) => level === 'error')?.message), /nothing is recorded/);
+  });
+
+  test('of gRPC the status says what became of a call, and our own errors are refusals', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'paceline-record-'));
+    const body = (grpcDriver.write({ ...plain, rows: [[1]] }) as Written).body;
+    const record = join(folder, 'r.plr');
+    try {
+      await withGrpcEdges(grpcDriver, { record }, async (edges) => {
+        await callInfer(edges.client, body).answer;
+        edges.refuse = () => grpc.status.UNAVAILABLE;
+        await callInfer(edges.client, body).answer;
+        await edges.rig.companion.drain();
+      });
+      // Nothing listens there: what passes ends with an error of ours.
+      await withGrpcEdges(grpcDriver, { record, mode: 'off', upstream: 'http://127.0.0.1:1' }, async (edges) => {
+        await callInfer(edges.client, body).answer;
+        await edges.rig.companion.drain();
+      });
+      const records = [...new Recording(readFileSync(record))];
+      assert.equal(
+        records.map(({ outcome }) => outcome),
+        ['in-time', 'failed', 'refused'],
+      );
+    } finally {
+      await rm(folder, { recursive: true });
+    }
   });
 
   test('each request is there with what became of it, and nothing that it said', async () => {
