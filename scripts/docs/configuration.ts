@@ -1,6 +1,7 @@
 import { neutralHeaders } from '../../src/companion/headers.ts';
 import { type AgentFlag, agentFlags } from '../../src/policy/agent-flags.ts';
-import { companionOptionSpecs, type OptionSpec, variableOf } from '../../src/policy/companion-options.ts';
+import { companionOptionSpecs, variableOf } from '../../src/policy/companion-options.ts';
+import type { OptionSpec } from '../../src/policy/option-spec.ts';
 import { code, codes, sentence, table } from './markdown.ts';
 
 /** Every option of the companion, from src/policy/companion-options.ts, and what one request may say. */

@@ -1,18 +1,7 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { parseDuration } from '../policy/units.ts';
 import { argument, parseSpeed, showDefaults } from './arguments.ts';
-
-/** The options of `paceline replay`. */
-export interface ReplayOptions {
-  target?: URL;
-  body?: string;
-  speed: number;
-  slo?: number;
-  timeout: number;
-  all?: boolean;
-  dryRun?: boolean;
-  json?: boolean;
-}
+import type { ReplayOptions } from './run-replay.ts';
 
 /** `paceline replay`: sends a recording of `--record` again. */
 export function replayCommand(): Command {

@@ -4,7 +4,18 @@ import { type ReplayResult, replay } from '../replay/replay.ts';
 import { type RecordingSummary, summaryOf } from '../replay/summary.ts';
 import { showProgress } from './progress.ts';
 import { readGiven, readRecording } from './recording-file.ts';
-import type { ReplayOptions } from './replay.ts';
+
+/** The options of `paceline replay`. */
+export interface ReplayOptions {
+  target?: URL;
+  body?: string;
+  speed: number;
+  slo?: number;
+  timeout: number;
+  all?: boolean;
+  dryRun?: boolean;
+  json?: boolean;
+}
 
 /** What `paceline replay` does. */
 export async function runReplay(command: Command, file: string, options: ReplayOptions): Promise<void> {

@@ -4,8 +4,21 @@ import { type SimulationResult, simulate } from '../simulator/run.ts';
 import { recordedWorkload } from '../simulator/traces.ts';
 import { poisson, referenceCapacity, referenceModel } from '../simulator/workload.ts';
 import { readRecording } from './recording-file.ts';
-import type { SimulateOptions } from './simulate.ts';
 import { printStep } from './simulate-step.ts';
+
+/** The options of `paceline simulate`. */
+export interface SimulateOptions {
+  scenario: 'load' | 'step';
+  coldStart: readonly [number, number];
+  planEvery: number;
+  slo: number;
+  load: number[];
+  seconds: number;
+  noise: number;
+  seed: number;
+  recording?: string;
+  speed: number;
+}
 
 /** What `paceline simulate` does. */
 export function runSimulation(command: Command, options: SimulateOptions): void {

@@ -1,20 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { parseDuration, parseWhole } from '../policy/units.ts';
 import { argument, parseSpeed, showDefaults } from './arguments.ts';
-
-/** The options of `paceline simulate`. */
-export interface SimulateOptions {
-  scenario: 'load' | 'step';
-  coldStart: readonly [number, number];
-  planEvery: number;
-  slo: number;
-  load: number[];
-  seconds: number;
-  noise: number;
-  seed: number;
-  recording?: string;
-  speed: number;
-}
+import type { SimulateOptions } from './run-simulation.ts';
 
 /** `paceline simulate`: the shipped batching kernel in virtual time, in front of the reference model. */
 export function simulateCommand(): Command {

@@ -2,24 +2,10 @@ import type { CompanionOptions } from './companion-settings.ts';
 import { nearest } from './nearest.ts';
 import { observingOptionSpecs } from './observing-options.ts';
 import * as kinds from './option-kinds.ts';
+import type { OptionSpec } from './option-spec.ts';
 import { UnitError } from './units.ts';
 
 export type { CompanionMode, CompanionOptions } from './companion-settings.ts';
-
-/** One option: its flag, its meaning, how it is read and what it is when nobody says. */
-export interface OptionSpec {
-  readonly key: keyof CompanionOptions;
-  /** Without dashes. */
-  readonly flag: string;
-  readonly kind: kinds.OptionKind;
-  readonly description: string;
-  /** The variable that stands in for the flag where it is not the flag's own name. */
-  readonly variable?: string;
-  /** An empty text is a value of its own, and none need be given. */
-  readonly mayBeEmpty?: true;
-  /** What a user would write, or in words what it follows from; undefined where the option is required. */
-  readonly fallback?: string | { readonly follows: string };
-}
 
 /** Names and values of environment variables. */
 export type Environment = Readonly<Record<string, string | undefined>>;

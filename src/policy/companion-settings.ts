@@ -1,4 +1,4 @@
-import type { ObservingOptions } from './observing-options.ts';
+import type { ObservingOptions } from './observing-settings.ts';
 import type { ReadinessCheck } from './readiness-probe.ts';
 
 /** Whether a companion acts on its decisions. */

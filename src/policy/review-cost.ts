@@ -1,6 +1,6 @@
 import { choosePriceList } from './price-list.ts';
 import { error, type Problem, problemAt, warning } from './problem.ts';
-import type { ReviewContext } from './review-service.ts';
+import type { ReviewContext } from './review-context.ts';
 
 /** What one replica costs an hour, as far as it is known without its node. */
 interface ReplicaPrice {

@@ -1,15 +1,5 @@
 import { type Problem, problemAt, warning } from './problem.ts';
-import type { ReviewContext } from './review-service.ts';
-
-/** What companions have measured of a service, in ms and items. */
-export interface Observations {
-  /** `quantile` is the time that the promised share of such batches stays below. */
-  readonly latencyMs?: readonly { readonly items: number; readonly expected: number; readonly quantile: number }[];
-  /** The request header that keeps most requests apart, and how many lanes it made. */
-  readonly splittingHeader?: { readonly name: string; readonly lanes: number } | undefined;
-  /** From a request at zero replicas to its answer, the median. */
-  readonly coldStartMs?: number | undefined;
-}
+import type { ReviewContext } from './review-context.ts';
 
 /** From so many lanes by one header on it is worth a word. */
 const lanesMin = 4;

@@ -6,38 +6,13 @@ import {
   specFieldOf,
   targetsService,
 } from './inference-policy.ts';
-import type { PriceList } from './price-list.ts';
 import { type Place, type Problem, refuses, warning } from './problem.ts';
+import type { ReviewContext, ServiceReview } from './review-context.ts';
 import { reviewCost } from './review-cost.ts';
-import { type Observations, reviewObserved } from './review-observed.ts';
+import { reviewObserved } from './review-observed.ts';
 import { reviewServing } from './review-serving.ts';
 import type { ServicePolicy } from './service-policy.ts';
 import { podAutoscalerClass, type ServiceView } from './service-view.ts';
-
-/** All that is known when one service is judged. What is absent is unknown, and is not complained of as missing. */
-export interface ServiceReview {
-  readonly service: ServiceView;
-  /** InferencePolicies; those of other services are passed over. */
-  readonly policies?: readonly InferencePolicy[] | undefined;
-  /** All of the cluster. An empty list says that there are none. */
-  readonly priceLists?: readonly PriceList[] | undefined;
-  /** Where the service does not say: the cluster's default. Undefined: unknown. */
-  readonly deploymentMode?: 'knative' | 'standard' | undefined;
-  /** What its companions have measured. */
-  readonly observed?: Observations | undefined;
-  /** Whether the canary's share is what the controller itself wrote. */
-  readonly canaryIsOurs?: boolean | undefined;
-}
-
-/** What one rule looks at. */
-export interface ReviewContext extends ServiceReview {
-  readonly policy: ServicePolicy;
-  /** Undefined: unknown. */
-  readonly mode: 'knative' | 'standard' | undefined;
-  readonly minReplicas: number;
-  /** Where the setting with this annotation's name was written. */
-  readonly where: (name: string) => Place;
-}
 
 /**
  * Everything that admission, `paceline lint` and the controller say about one service: errors for what cannot work,

@@ -1,5 +1,5 @@
 import { error, type Problem, warning } from './problem.ts';
-import type { ReviewContext } from './review-service.ts';
+import type { ReviewContext } from './review-context.ts';
 import { podAutoscalerClass } from './service-view.ts';
 
 /** KServe's agent, where its batcher says nothing (pkg/batcher/handler.go). */
