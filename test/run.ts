@@ -1,7 +1,7 @@
 // Runs test files, each in a process of its own, and adds up what they say.
 //
 //   npm test                     every file under test/ but the slow suites
-//   npm test -- batching wire    files whose path contains one of the words
+//   npm test -- batching wire    files whose path contains one of the words, but those of the slow suites
 //
 // The last line is `N passed, N failed`.
 import { readdir } from 'node:fs/promises';
@@ -9,14 +9,15 @@ import { availableParallelism } from 'node:os';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type FileResult, runTestFile, summaryLine } from './support/run-file.ts';
+import { selectFiles } from './support/select-files.ts';
 
 const testRoot = fileURLToPath(new URL('.', import.meta.url));
 const projectRoot = join(testRoot, '..');
-const slowSuites = ['peers/', 'cluster/', 'browser/', 'full/'];
 const fileTimeoutMs = 240_000;
 
 const words = process.argv.slice(2);
-const files = await selectFiles(words);
+const all = (await readdir(testRoot, { recursive: true })).filter((file) => file.endsWith('.test.ts')).sort();
+const { files, notes } = selectFiles(all, words);
 const results: FileResult[] = [];
 const queue = [...files];
 await Promise.all(Array.from({ length: Math.min(2, availableParallelism()) }, runQueue));
@@ -24,21 +25,13 @@ await Promise.all(Array.from({ length: Math.min(2, availableParallelism()) }, ru
 const passed = sum((result) => result.passed);
 const skipped = sum((result) => result.skipped);
 let failed = sum((result) => result.failed);
-if (files.length === 0) {
-  console.error(`no test file matches ${words.join(' ')}`);
-  failed = 1;
-}
+for (const note of notes) console.error(note);
+if (notes.length > 0) failed++;
 console.log(summaryLine(passed, failed, skipped));
 process.exitCode = failed > 0 || passed === 0 ? 1 : 0;
 
 function sum(of: (result: FileResult) => number): number {
   return results.reduce((total, result) => total + of(result), 0);
-}
-
-async function selectFiles(wanted: string[]): Promise<string[]> {
-  const all = (await readdir(testRoot, { recursive: true })).filter((file) => file.endsWith('.test.ts')).sort();
-  if (wanted.length > 0) return all.filter((file) => wanted.some((word) => file.includes(word)));
-  return all.filter((file) => !slowSuites.some((folder) => file.startsWith(folder)));
 }
 
 async function runQueue(): Promise<void> {
