@@ -59,10 +59,11 @@ export class RecordingWriter {
     else this.#timer ??= setTimeout(() => this.#seal(), eachMs).unref();
   }
 
-  /** Writes what waits and closes the file. */
+  /** Writes whatever waits, also what is added meanwhile, and closes the file. */
   async close(): Promise<void> {
-    this.#seal();
-    await this.#writing;
+    // First what is under way: the last block then finds room.
+    while (this.#writing) await this.#writing;
+    for (this.#seal(); this.#writing; this.#seal()) await this.#writing;
     this.#shut();
   }
 
@@ -83,8 +84,15 @@ export class RecordingWriter {
     this.#records = 0;
     if (this.#waiting.length >= waitingMax) return this.#onEnd('dropped', records);
     this.#waiting.push({ bytes: blockOf('R', this.#block.subarray(0, records * recordBytes)), records });
-    this.#writing ??= this.#write().finally(() => {
+    this.#start();
+  }
+
+  #start(): void {
+    if (this.#writing || this.#waiting.length === 0 || this.#descriptor < 0) return;
+    this.#writing = this.#write().finally(() => {
       this.#writing = undefined;
+      // A block may have come after the last look.
+      this.#start();
     });
   }
 
@@ -96,7 +104,12 @@ export class RecordingWriter {
         next.records = 0;
         if (this.#fileBytes * 2 >= this.#bytesMax) this.#rotate();
       } catch (error) {
-        this.#onEnd('dropped', next.records + this.#waiting.splice(0).reduce((sum, { records }) => sum + records, 0));
+        // Of those that wait, those that failed, and the block that is being filled.
+        const waiting = this.#waiting.splice(0).reduce((sum, { records }) => sum + records, 0);
+        this.#onEnd('dropped', next.records + waiting + this.#records);
+        this.#records = 0;
+        clearTimeout(this.#timer);
+        this.#timer = undefined;
         this.#shut();
         this.#onError(error as Error);
       }

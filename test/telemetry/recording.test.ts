@@ -128,6 +128,30 @@ suite('a recording', (test) => {
       assert.is((results.dropped ?? 0) + (results.written ?? 0), 100 * 1024);
     }));
 
+  test('whatever waits when it is closed is written, a block that fills meanwhile too', () =>
+    inFolder(async (folder) => {
+      const file = join(folder, 'c.plr');
+      const { to, results } = writer(file);
+      for (let i = 0; i < 5 * 1024 + 7; i++) to.add(request());
+      const closed = to.close();
+      for (let i = 0; i < 1030; i++) to.add(request());
+      await closed;
+      assert.equal(results, { written: 5 * 1024 + 7 + 1030 });
+      assert.is(new Recording(readFileSync(file)).length, 5 * 1024 + 7 + 1030);
+    }));
+
+  if (existsSync('/dev/full')) {
+    test('where the disk is full every record is counted, those of a block that is being filled too', async () => {
+      const { to, results, errors } = writer('/dev/full');
+      for (let i = 0; i < 3 * 1024 + 7; i++) to.add(request());
+      await to.close();
+      to.add(request());
+      assert.match(String(errors[0]), /ENOSPC/);
+      assert.is(errors.length, 1);
+      assert.equal(results, { dropped: 3 * 1024 + 8 });
+    });
+  }
+
   test('a file that cannot be opened is an error at once', () => {
     assert.throws(() => writer('/nowhere/at/all.plr'), /ENOENT/);
   });
