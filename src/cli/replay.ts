@@ -17,7 +17,7 @@ export function replayCommand(): Command {
     .option('--speed <factor>', 'how much faster than recorded', parseSpeed, 1)
     .option(
       '--slo <duration>',
-      "objective of every request (default: each one's recorded one)",
+      "objective of every request, which the target is asked for (default: each one's recorded one)",
       argument((text) => parseDuration(text)),
     )
     .option(

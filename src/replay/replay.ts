@@ -13,7 +13,7 @@ export interface ReplayPlan {
   readonly template: BodyTemplate;
   /** 2: twice as fast. */
   readonly speed: number;
-  /** Instead of each request's own objective; ms. */
+  /** Instead of each request's own objective, and asked of the target; ms. */
   readonly sloMs?: number | undefined;
   readonly timeoutMs: number;
   /** What passed through too. */
@@ -47,7 +47,7 @@ export async function replay(recording: Recording, plan: ReplayPlan): Promise<Re
   const slo = recording.segments[0]?.sloMs ?? 0;
   const fire = async (record: RecordedRequest, intended: number): Promise<void> => {
     const body = plan.template.body(record.items, record.requestBytes);
-    const headers = headersOf(record, slo);
+    const headers = headersOf(record, slo, plan.sloMs);
     const { status, ms } = await timedCall(pool, { path, headers, body, intended, timeoutMs: plan.timeoutMs });
     const name = status === 0 ? 'none' : String(status);
     statuses[name] = (statuses[name] ?? 0) + 1;
@@ -88,15 +88,18 @@ export async function replay(recording: Recording, plan: ReplayPlan): Promise<Re
 }
 
 const startsAfterMs = 50;
+/** Nobody may ask for more; ms. */
+const askedMax = 3_600_000;
 
 function* each(recording: Recording): Generator<[number, RecordedRequest]> {
   for (let i = 0; i < recording.length; i++) yield [i, recording.at(i)];
 }
 
-/** A caller who asked for less time than the SLO asks for it again. */
-function headersOf(record: RecordedRequest, sloMs: number): string[] {
+/** A caller who asked for less time than the SLO asks for it again; where the replay has an objective, all ask for that. */
+function headersOf(record: RecordedRequest, sloMs: number, given: number | undefined): string[] {
   const headers = ['content-type', 'application/json', laneHeader, record.lane.toString(16).padStart(8, '0')];
   const { objectiveMs } = record;
-  if (objectiveMs > 0 && objectiveMs < sloMs) headers.push('paceline-timeout-ms', String(objectiveMs));
+  const asked = given ?? (objectiveMs > 0 && objectiveMs < sloMs ? objectiveMs : undefined);
+  if (asked !== undefined) headers.push('paceline-timeout-ms', String(Math.min(asked, askedMax)));
   return headers;
 }

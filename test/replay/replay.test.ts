@@ -44,14 +44,28 @@ suite('replay', (test) => {
       { atMs: 10, items: 1, requestBytes: 0, lane: 2, objectiveMs: 50 },
       { atMs: 20, protocol: 'passed', outcome: 'passed' },
     ]);
-    const { model, result } = await replayed(bytes, { sloMs: 60_000 });
+    const { model, result } = await replayed(bytes, {});
     assert.is(result.sent, 2);
-    assert.is(result.goodput, 1);
     const [large, small] = [...model.calls].sort((one, other) => other.items.length - one.items.length);
     assert.equal([large?.items.length, large?.body.length, large?.headers[laneHeader]], [3, 300, '00000abc']);
     assert.equal([small?.items.length, small?.headers['paceline-timeout-ms']], [1, '50']);
     assert.is(large?.headers['paceline-timeout-ms'], undefined, 'the SLO is the target’s own');
     assert.is((await replayed(bytes, { all: true })).result.sent, 3);
+  });
+
+  test('an objective of the replay is asked for by every request, in the place of what was recorded', async () => {
+    const bytes = recordingOf([{ objectiveMs: 50 }, { objectiveMs: 200 }]);
+    for (const [sloMs, asked] of [
+      [60_000, '60000'],
+      [7_200_000, '3600000'],
+    ] as const) {
+      const { model, result } = await replayed(bytes, { sloMs });
+      assert.equal(
+        model.calls.map(({ headers }) => headers['paceline-timeout-ms']),
+        [asked, asked],
+      );
+      assert.is(result.goodput, 1);
+    }
   });
 
   test('requests are sent at their times, in their order, faster by the speed', async () => {
