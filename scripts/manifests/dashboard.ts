@@ -265,10 +265,13 @@ const rows: readonly (readonly [string, readonly Panel[]])[] = [
         lines: [['{{result}}', 'sum by (result) (rate(paceline_spans_total{$s}[$__rate_interval]))']],
       },
       {
-        title: 'Records',
-        tells: 'Requests a second that are recorded, or were to be.',
+        title: 'Records and request log',
+        tells: 'Requests a second that are recorded and lines that are logged, or were to be.',
         unit: 'reqps',
-        lines: [['{{result}}', 'sum by (result) (rate(paceline_records_total{$s}[$__rate_interval]))']],
+        lines: [
+          ['records {{result}}', 'sum by (result) (rate(paceline_records_total{$s}[$__rate_interval]))'],
+          ['lines {{result}}', 'sum by (result) (rate(paceline_request_log_lines_total{$s}[$__rate_interval]))'],
+        ],
       },
       {
         title: 'Payloads that wait',

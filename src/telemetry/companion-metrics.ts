@@ -147,6 +147,11 @@ export class CompanionMetrics {
     'Requests that were to be recorded, by what became of their records.',
     [{ name: 'result', values: ['written', 'dropped'] }],
   );
+  readonly requestLogLines = new Counter(
+    'paceline_request_log_lines_total',
+    "Lines of Knative's request log, by what became of them.",
+    [{ name: 'result', values: ['written', 'dropped'] }],
+  );
   readonly traps = new Counter(
     'paceline_kernel_traps_total',
     'Times a kernel (deciding, or reading bodies) failed and was rebuilt.',
@@ -197,6 +202,7 @@ export class CompanionMetrics {
       this.payloadEvents,
       this.spans,
       this.records,
+      this.requestLogLines,
       this.traps,
       this.requestSeconds,
       this.queueSeconds,

@@ -12,11 +12,6 @@ export function createLog(level: string): Log {
   return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination({ fd: 2, sync: true }));
 }
 
-/** Lines on standard output, written by themselves; what nobody reads in time is dropped beyond a megabyte. */
-export function lineWriter(): { write(text: string): void } {
-  return pino.destination({ fd: 1, sync: false, maxLength: 1_048_576 });
-}
-
 /** Says the same thing at most once in ten seconds, with how often it was kept back. */
 export class RareWarnings {
   readonly #log: Log;

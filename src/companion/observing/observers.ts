@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { CompanionOptions } from '../../policy/companion-options.ts';
 import type { CompanionMetrics } from '../../telemetry/companion-metrics.ts';
-import { type Log, lineWriter } from '../../telemetry/log.ts';
+import { type LineResult, LineWriter } from '../../telemetry/line-writer.ts';
+import { type Log, RareWarnings } from '../../telemetry/log.ts';
 import { SpanExport } from '../../telemetry/span-export.ts';
 import { AccessLog } from './access-log.ts';
 import { type AccountReader, Accounts } from './account.ts';
@@ -17,6 +18,7 @@ export class Observers {
   readonly #payloads: PayloadLog | undefined;
   readonly #spans: SpanExport | undefined;
   readonly #recorder: Recorder | undefined;
+  readonly #lines: LineWriter | undefined;
   readonly #accounts: Accounts | undefined;
 
   constructor(options: CompanionOptions, log: Log, metrics: () => CompanionMetrics) {
@@ -39,7 +41,8 @@ export class Observers {
     }
     if (options.requestLog) {
       const revision = revisionOf(isvc, options.revision, process.env);
-      readers.push(new RequestLog(options.requestLogTemplate, revision, lineWriter()));
+      this.#lines = standardOutput(log, (result, count) => metrics().requestLogLines.add(count, result));
+      readers.push(new RequestLog(options.requestLogTemplate, revision, this.#lines));
     }
     if (options.record !== '') {
       this.#recorder = new Recorder(options, log, (result, count) => metrics().records.add(count, result));
@@ -70,6 +73,17 @@ export class Observers {
   }
 
   async stop(): Promise<void> {
-    await Promise.all([this.#payloads?.stop(), this.#spans?.stop(), this.#recorder?.close()]);
+    await Promise.all([this.#payloads?.stop(), this.#spans?.stop(), this.#recorder?.close(), this.#lines?.close()]);
   }
+}
+
+function standardOutput(log: Log, onEnd: (result: LineResult, lines: number) => void): LineWriter {
+  const warnings = new RareWarnings(log);
+  const failed = (error: Error) =>
+    warnings.warn(
+      'request-log',
+      { detail: String(error) },
+      'lines of the request log are lost: standard output cannot be written. Requests are served all the same',
+    );
+  return new LineWriter(1, onEnd, failed);
 }

@@ -3,7 +3,7 @@ import { compileRequestLog, type LoggedRequest, type LoggedRevision } from '../.
 import type { Account, AccountReader } from './account.ts';
 
 /** Where lines go. Never throws and never waits. */
-export interface LineWriter {
+interface Lines {
   write(text: string): void;
 }
 
@@ -11,9 +11,9 @@ export interface LineWriter {
 export class RequestLog implements AccountReader {
   readonly #line: ReturnType<typeof compileRequestLog>;
   readonly #revision: LoggedRevision;
-  readonly #to: LineWriter;
+  readonly #to: Lines;
 
-  constructor(template: string, revision: LoggedRevision, to: LineWriter) {
+  constructor(template: string, revision: LoggedRevision, to: Lines) {
     this.#line = compileRequestLog(template);
     this.#revision = revision;
     this.#to = to;
