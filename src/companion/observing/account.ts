@@ -1,12 +1,36 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ServerHttp2Stream } from 'node:http2';
+import type { BatchProtocol } from '../../protocol/protocol.ts';
+import type { TraceContext } from '../../telemetry/trace-context.ts';
 import type { ErrorCode } from '../errors.ts';
-import type { Exchange } from '../exchange.ts';
+import type { RequestSpan } from './request-span.ts';
 import { statusOf, tap } from './tap.ts';
-import type { RequestSpan } from './tracing.ts';
 
 /** How a request ended, as `paceline_requests_total` has it. */
 export type RequestOutcome = 'answered' | 'refused' | 'failed' | 'left' | 'passed';
+
+/** What became of a request that may share a batch. Times in ms on the clock of `performance.now()`. */
+export interface Course {
+  readonly protocol: Pick<BatchProtocol, 'name'>;
+  readonly measured: { readonly items: number };
+  readonly laneKey: string;
+  readonly arrivedAt: number;
+  /** When its answer would be late; 0 where it has no objective. */
+  readonly softDeadline: number;
+  /** When it left the queue; 0 while it has not. */
+  readonly sentAt: number;
+  /** Of the time until then, the part in which a slot was free. */
+  readonly waitMs: number;
+  /** Requests in the call that answered it, when that was sent, and how long it took. */
+  readonly batch: number;
+  readonly calledAt: number;
+  readonly execMs: number;
+  readonly batchSpan: TraceContext | undefined;
+  /** When the model's answer was handed to it; 0 where there was none. */
+  readonly answeredAt: number;
+  /** Somebody else answered. */
+  readonly passed: boolean;
+}
 
 /** What one request came to. Times in ms on the clock of `performance.now()`, sizes in bytes of bodies. */
 export class Account {
@@ -18,7 +42,7 @@ export class Account {
   requestBytes = 0;
   responseBytes = 0;
   /** Where it is a request that may share a batch. */
-  exchange: Exchange | undefined;
+  exchange: Course | undefined;
   /** Of an error of ours. */
   code: ErrorCode | undefined;
   span: RequestSpan | undefined;

@@ -12,14 +12,6 @@ import type { UpstreamEnd } from '../upstream.ts';
 import { type Account, type AccountReader, accountOf } from './account.ts';
 import { requestIdOf } from './request-id.ts';
 
-/** Where a request is in its trace. */
-export interface RequestSpan {
-  readonly context: TraceContext;
-  readonly parentSpanId: string | undefined;
-  /** The span of its own call to the model: what the model is told as its parent. */
-  readonly callSpanId: string;
-}
-
 /** A call to the model that carries several requests. */
 export interface BatchSpan {
   readonly context: TraceContext;
