@@ -3,7 +3,7 @@
 
 /** Version of the boundary below. A host refuses a kernel whose `abi_version()` differs. */
 export enum Abi {
-  Version = 2,
+  Version = 3,
 }
 
 /**
@@ -153,6 +153,8 @@ export enum OptionWord {
   LoweredAt = 17,
   /** Items a second of one replica, the best that is believed of earlier plans; NaN: nothing is. */
   Best = 18,
+  /** Requests that wait in its replicas now. */
+  Waiting = 19,
   /** `Points` triples of items, expected ms and quantile ms, in the order of items. */
   Curve = 20,
   Words = 116,

@@ -24,7 +24,7 @@ export function bestOf(option: usize, size: Size): f64 {
  * A step of demand may need many at once, and they are granted when the best capacity that is known asks for them. A
  * capacity that fell asks for more too, but then it is either the model that became slower, or a node that is too busy,
  * which more replicas only make busier. So replicas grow there by doubling what is ready, which takes a cold start each
- * time, nothing grows while some are still starting, and all of it ends at a small multiple of what the best capacity
+ * time, nothing grows while planned ones are still starting, and all of it ends at a small multiple of what the best capacity
  * needs. The best is believed less with time (the host sees to it), so that a model that stays slow gets its replicas.
  */
 export function growthLimit(option: usize, size: Size): f64 {
@@ -34,6 +34,8 @@ export function growthLimit(option: usize, size: Size): f64 {
   const needed = replicasFor(size.rate, size.best);
   const asked = size.unreachable ? 0 : min(needed, ON_DEMAND * ready);
   const stepped = size.unreachable ? Math.ceil(IN_VAIN * ready) : IN_DOUBT * ready + 1.0;
-  const doubted = get(option, OptionWord.Pending) > 0 ? 0 : min(stepped, BEYOND_BEST * max(needed, 1));
+  // Pods that start though all that were planned are there are the autoscaler's own, in its panic: they are no step of ours.
+  const stepping = get(option, OptionWord.Pending) > 0 && ready < before;
+  const doubted = stepping ? 0 : min(stepped, BEYOND_BEST * max(needed, 1));
   return min(max(max(before, 1), max(asked, doubted)), REPLICAS_MAX);
 }

@@ -8,6 +8,9 @@ const TARGET_HOLDS: f64 = 0.15;
 /** Share of the best capacity that the target assumes at least: Knative knows no doubt, and would start a replica for each request that waits. */
 const BELIEVED: f64 = 0.5;
 
+/** What is known to wait may raise the target by this factor at most, so that the autoscaler follows where we are gone. */
+const CROWDED_MOST: f64 = 8.0;
+
 /**
  * What Knative's autoscaler is told about an option.
  *
@@ -15,6 +18,9 @@ const BELIEVED: f64 = 0.5;
  * the objective allows, so a replica at its capacity c may rightly hold c x SLO of them. Knative aims at target x
  * utilization; a target of c x SLO / utilization makes it start replicas only when there are more than that, which means
  * that the rate is above capacity, and never because waiting was intended.
+ *
+ * A queue that the planned replicas are there to work off raises the target, in steps of two: otherwise Knative's panic
+ * starts a replica for every few that wait, several times what is planned, and keeps them for a minute.
  *
  * Burst capacity: companions queue and refuse by themselves, so the activator need not stand in the path while a replica
  * is ready (0). With a hard concurrency queue-proxy refuses beyond 11 times of it: then the activator holds what may
@@ -28,7 +34,10 @@ export function tellKnative(planner: Planner, option: usize, share: usize, size:
   const cold = get(problem, ProblemWord.ColdMs);
   // Until something is learned: two batches for each one that runs, one inside and one that gathers.
   const inside = size.unlearned ? 2.0 * size.batch * parallel : (max(size.tight, BELIEVED * size.best) * slo) / 1000.0;
-  let target = max(Math.floor(inside / get(problem, ProblemWord.Utilization)), 1);
+  const utilization = get(problem, ProblemWord.Utilization);
+  let target = max(Math.floor(inside / utilization), 1);
+  const crowded = size.unlearned ? 0 : get(option, OptionWord.Waiting) / (utilization * max(size.replicas, 1));
+  for (let factor: f64 = 1; target < crowded && factor < CROWDED_MOST; factor *= 2.0) target *= 2.0;
   if (concurrency > 0) target = min(target, concurrency);
   const before = get(option, OptionWord.Target);
   if (before > 0 && Math.abs(target - before) <= TARGET_HOLDS * before) target = before;

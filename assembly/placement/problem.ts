@@ -137,6 +137,7 @@ function checkOption(option: usize): void {
   checked(get(option, OptionWord.Ready), 0, REPLICAS_MAX);
   checked(get(option, OptionWord.Pending), 0, REPLICAS_MAX);
   checked(get(option, OptionWord.Extra), 0, REPLICAS_MAX);
+  checked(get(option, OptionWord.Waiting), 0, 1e9);
   const best = get(option, OptionWord.Best);
   if (best == best) checked(best, 0, 1e12);
   assert(get(option, OptionWord.Stage) == 0 && get(option, OptionWord.Tier) == 0);

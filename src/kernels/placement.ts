@@ -34,6 +34,8 @@ export interface PlacementOption {
   readonly loweredAt: number;
   /** Items a second of one replica that earlier plans believed. */
   readonly best: number;
+  /** Requests that wait now. */
+  readonly waiting: number;
 }
 
 /** Times in ms, rates in items a second, prices per hour. What there is none of is NaN, unless it says otherwise. */
@@ -160,6 +162,7 @@ export const placementLimits = {
   /** Of a replica an hour. */
   price: 1e12,
   coldMs: 3.6e6,
+  waiting: 1e9,
 } as const;
 
 /** One instance of placement.wasm. It keeps nothing from one problem to the next. */
@@ -266,6 +269,7 @@ export class PlacementKernel {
     words[at + OptionWord.HoldMs] = option.holdMs;
     words[at + OptionWord.LoweredAt] = option.loweredAt;
     words[at + OptionWord.Best] = option.best;
+    words[at + OptionWord.Waiting] = option.waiting;
     words[at + OptionWord.Stage] = 0;
     words[at + OptionWord.Tier] = 0;
     option.curve.forEach((point, i) => {

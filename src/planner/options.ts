@@ -4,7 +4,10 @@ import type { LatencyPoint, RevisionState, ServiceProblem } from './service-prob
 
 /** The best capacity seen is believed half as much after this long: a model that stays slower is slower. */
 const bestHalfLifeMs = 600_000;
-/** So soon where it is by a curve that was mostly assumed: what a model of an unknown kind does with larger batches. */
+/**
+ * So soon where it is by a curve that was mostly assumed, which says little of what a model of an unknown kind does with larger
+ * batches; over one more than the batches that were seen since: each of them says more than what was assumed.
+ */
 const guessHalfLifeMs = 10_000;
 /** Batches after which a companion's curve is its model's. */
 const trustedBatches = 20;
@@ -37,6 +40,7 @@ export function placementOption(
     loweredAt: before?.memory.loweredAt ?? Number.NaN,
     // What is seen for the first time has just changed: it gets its time to settle.
     changedAt: before?.memory.changedAt ?? Number.POSITIVE_INFINITY,
+    waiting: Math.min(revision.waiting, placementLimits.waiting),
     best: bestBefore(revision, before?.memory, Math.max(0, now - (previous?.at ?? now))),
   };
 }
@@ -50,7 +54,8 @@ export function isGuessed({ batchesSeen }: RevisionState, before: RevisionMemory
 function bestBefore(revision: RevisionState, before: RevisionMemory | undefined, elapsedMs: number): number {
   if (before?.best === undefined) return Number.NaN;
   if (!before.guessed) return before.best * 0.5 ** (elapsedMs / bestHalfLifeMs);
-  return isGuessed(revision, before) ? before.best * 0.5 ** (elapsedMs / guessHalfLifeMs) : Number.NaN;
+  if (!isGuessed(revision, before)) return Number.NaN;
+  return before.best * 0.5 ** ((elapsedMs / guessHalfLifeMs) * (1 + (revision.batchesSeen ?? 0)));
 }
 
 /**

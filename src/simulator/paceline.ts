@@ -23,6 +23,8 @@ export function defaultSettings(sloMs: number): DomainSettings {
 export class PacelinePolicy implements DispatchPolicy, VerdictSink {
   readonly domain: BatchingDomain;
   readonly reasons = new Map<Reason, number>();
+  /** Batches that were answered. */
+  answeredBatches = 0;
   readonly #lanes: number[] = [];
   readonly #requestOf: Int32Array;
   readonly #slotOf = new Map<number, number>();
@@ -44,6 +46,7 @@ export class PacelinePolicy implements DispatchPolicy, VerdictSink {
   }
 
   complete(now: number, batch: number, tooLarge: boolean): void {
+    if (!tooLarge) this.answeredBatches++;
     this.domain.complete(now, batch, tooLarge ? Outcome.TooLarge : Outcome.Answered);
   }
 

@@ -93,6 +93,9 @@ function revisionOf(fleet: Fleet, now: number, pending: number): RevisionState {
           quantile: signals.quantileMs(0, items),
         }))
       : [],
+    batchesSeen: Math.max(
+      ...ready.map(({ policy }) => (policy instanceof PacelinePolicy ? policy.answeredBatches : 0)),
+    ),
     parallel: signals?.parallelLimit() ?? 1,
     capacityPerReplica: 0,
     arrivalRate: fleet.arrivals.at(-2) ?? 0,

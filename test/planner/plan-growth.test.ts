@@ -154,6 +154,42 @@ suite('how fast a plan may grow', (test) => {
     );
   });
 
+  test("pods of the autoscaler's own panic are no step of the plan: it grows while they start, and not while its own do", () => {
+    const demand = { perSecond: steady(120) };
+    const first = planService(problem({ demand }));
+    const next = (readyReplicas: number, pendingReplicas: number) =>
+      planService({
+        ...problem({ demand, revisions: [revision({ latencyMs: curve(300, 40), readyReplicas, pendingReplicas })] }),
+        now: problem().now + 1000,
+        previous: first,
+      }).replicas;
+    assert.is(first.replicas, 1);
+    assert.is(next(1, 0), 3);
+    assert.is(next(1, 4), 3);
+    const grown = { ...first, replicas: 3, revisions: first.revisions.map((each) => ({ ...each, replicas: 3 })) };
+    const stepping = planService({
+      ...problem({
+        demand,
+        revisions: [revision({ latencyMs: curve(300, 40), readyReplicas: 1, pendingReplicas: 2 })],
+      }),
+      now: problem().now + 1000,
+      previous: grown,
+    });
+    assert.is(stepping.replicas, 3);
+  });
+
+  test('a queue that what is planned works off starts no panic; one beyond all measure still does', () => {
+    const target = (waiting: number) => planService(problem({ revisions: [revision({ waiting })] })).knative.target;
+    const calm = target(0);
+    assert.is(target(calm / 2), calm);
+    const crowded = target(3 * calm);
+    assert.ok(0.7 * crowded * planService(problem()).replicas >= 3 * calm, `${crowded}, ${calm} while nobody waits`);
+    assert.ok(target(1e6) <= 8 * calm, `${target(1e6)}`);
+    // While nothing is known of the model Knative is the only one that can tell that more are needed.
+    const unknown = planService(problem({ revisions: [revision({ latencyMs: [], waiting: 1e6 })] })).knative.target;
+    assert.is(unknown, planService(problem({ revisions: [revision({ latencyMs: [] })] })).knative.target);
+  });
+
   test('Knative is not told to start a pod for each request that waits on a starved node', () => {
     const good = planService(problem());
     const bad = planService({

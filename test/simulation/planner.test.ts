@@ -1,6 +1,7 @@
 import * as assert from 'uvu/assert';
 import { WorkConserving } from '../../src/simulator/rivals/static-rules.ts';
 import { queueCases, queueEstimate } from '../../src/simulator/scenarios/queue-estimate.ts';
+import { slowModel } from '../../src/simulator/scenarios/slow-model.ts';
 import { type StepFigures, stepComparison } from '../../src/simulator/scenarios/step.ts';
 import { suite } from '../support/suite.ts';
 
@@ -28,6 +29,20 @@ suite('a step of five times under Knative', (test) => {
     assert.ok((ours?.ofPossible ?? 0) >= 0.92, `${ours?.ofPossible}`);
     assert.ok((ours?.after ?? 0) >= 0.99, `${ours?.after}`);
   });
+});
+
+suite('a model that gains nothing by batching, with all its load on one fresh replica', (test) => {
+  for (const seed of [1, 2, 3]) {
+    test(`what was assumed of it holds growth back for seconds only, seed ${seed}`, () => {
+      const { ready, planned, most, inTime } = slowModel(seed);
+      // Ten replicas are what serves all of it, whatever the objective.
+      const enough = ready.findIndex((replicas) => replicas >= 10);
+      assert.ok(enough > 0 && enough <= 15, `ten replicas after ${enough} s`);
+      assert.ok(inTime(20, 120) >= 0.99, `${inTime(20, 120)} in time after 20 s`);
+      // What waits meanwhile is work for those that are planned, and no reason for Knative to start several times as many.
+      assert.ok(most <= 2 * planned, `${most} replicas where ${planned} are planned`);
+    });
+  }
 });
 
 suite('the queueing estimate, beside the simulator', (test) => {

@@ -81,6 +81,7 @@ export function queueProblem(each: QueueCase): PlacementProblem {
         holdMs: none,
         loweredAt: none,
         best: none,
+        waiting: 0,
       },
     ],
   };
