@@ -1,11 +1,10 @@
 import type { BatchProtocol, Measured, MergeInput } from '../src/protocol/protocol.ts';
 import { createProtocols } from '../src/protocol/protocols.ts';
-import { Varints } from '../src/protocol/varints.ts';
 import { interleave, timesCheaper, typical } from './measure.ts';
+import { binaryBatch, messageBatch, type RawBatch } from './raw-batches.ts';
 import type { BenchRow } from './report.ts';
 
 const batchSize = 32;
-const outputs = 10;
 /** Bytes a tensor, and how many GB/s merging must do. */
 const sizes = [
   { bytes: 1_000, name: '1 KB', bar: undefined },
@@ -13,17 +12,11 @@ const sizes = [
   { bytes: 190_000, name: '190 KB', bar: 3 },
 ] as const;
 
-/** Requests with one raw tensor, and the model's reply to all of them. */
-interface RawBatch {
-  readonly bodies: readonly { readonly body: Buffer; readonly jsonBytes?: number }[];
-  readonly reply: { readonly body: Buffer; readonly jsonBytes?: number };
-}
-
 /** One way of carrying raw tensors. */
 interface RawProtocol {
   readonly name: string;
   readonly protocol: BatchProtocol;
-  readonly batch: (bytes: number) => RawBatch;
+  readonly batch: (bytes: number, size: number) => RawBatch;
 }
 
 /** Merging and splitting raw tensors, in bytes of tensors a second. */
@@ -62,7 +55,7 @@ function compareWays(ways: readonly RawProtocol[], size: (typeof sizes)[number])
 }
 
 function jobsOf({ name, protocol, batch }: RawProtocol, bytes: number): Record<string, () => void> {
-  const { bodies, reply } = batch(bytes);
+  const { bodies, reply } = batch(bytes, batchSize);
   const measure = (): MergeInput[] =>
     bodies.map(({ body, jsonBytes }) => ({ body, measured: protocol.measure(body, jsonBytes) as Measured }));
   const measured = measure();
@@ -77,43 +70,4 @@ function jobsOf({ name, protocol, batch }: RawProtocol, bytes: number): Record<s
       }
     },
   };
-}
-
-function binaryBatch(bytes: number): RawBatch {
-  const body = (i: number) => {
-    const json = `{"id":"caller-${10 + i}","inputs":[{"name":"x","shape":[1,${bytes / 4}],"datatype":"FP32","parameters":{"binary_data_size":${bytes}}}],"parameters":{"binary_data_output":true}}`;
-    return { body: Buffer.concat([Buffer.from(json), Buffer.alloc(bytes, i)]), jsonBytes: json.length };
-  };
-  const json = `{"model_name":"m","id":"caller-10","outputs":[{"name":"y","shape":[${batchSize},${outputs}],"datatype":"FP32","parameters":{"binary_data_size":${4 * batchSize * outputs}}}]}`;
-  return {
-    bodies: Array.from({ length: batchSize }, (_, i) => body(i)),
-    reply: { body: Buffer.concat([Buffer.from(json), Buffer.alloc(4 * batchSize * outputs)]), jsonBytes: json.length },
-  };
-}
-
-/** The same as messages of gRPC, which have the tensor in their last field. */
-function messageBatch(bytes: number): RawBatch {
-  const tensor = (name: string, shape: readonly number[]) =>
-    field(5, Buffer.concat([text(1, name), text(2, 'FP32'), field(3, Buffer.concat(shape.map(Varints.bytes)))]));
-  const body = (i: number) => ({
-    body: Buffer.concat([
-      ...[text(1, 'm'), text(3, `caller-${10 + i}`), tensor('x', [1, bytes / 4])],
-      field(7, Buffer.alloc(bytes, i)),
-    ]),
-  });
-  const raw = Buffer.alloc(4 * batchSize * outputs);
-  const reply = Buffer.concat([
-    ...[text(1, 'm'), text(3, 'caller-10'), tensor('y', [batchSize, outputs])],
-    field(6, raw),
-  ]);
-  return { bodies: Array.from({ length: batchSize }, (_, i) => body(i)), reply: { body: reply } };
-}
-
-/** A length-delimited field of a message. */
-function field(number: number, content: Buffer): Buffer {
-  return Buffer.concat([Buffer.of((number << 3) | 2), Varints.bytes(content.length), content]);
-}
-
-function text(number: number, content: string): Buffer {
-  return field(number, Buffer.from(content));
 }

@@ -1,12 +1,13 @@
 import { instantiateBytes, readKernel } from '../../src/kernels/load.ts';
 import { PlacementKernel } from '../../src/kernels/placement.ts';
-import type { Measured } from '../../src/protocol/protocol.ts';
+import type { Measured, ProtocolName } from '../../src/protocol/protocol.ts';
 import { createProtocols } from '../../src/protocol/protocols.ts';
 import { defaultSettings, PacelinePolicy } from '../../src/simulator/paceline.ts';
 import { simulate } from '../../src/simulator/run.ts';
 import { poisson, referenceCapacity, referenceModel } from '../../src/simulator/workload.ts';
 import { runTurns } from '../kernel-turns.ts';
 import { manyVariants } from '../placement-problems.ts';
+import { binaryBatch, messageBatch, type RawBatch } from '../raw-batches.ts';
 import { batchOf } from '../wire-bodies.ts';
 import { counterExport, instrument } from './instrument.ts';
 
@@ -17,9 +18,11 @@ export function measureCosts(): Record<string, number> {
   for (const depth of [1_000, 100_000]) costs[`batching: ${depth} waiting, random deadlines`] = whileWaiting(depth);
   for (const version of ['v1', 'v2'] as const) {
     for (const [name, bytes] of Object.entries({ '100 B': 100, '1 KB': 1_000, '20 KB': 20_000 })) {
-      costs[`wire: ${version}, ${name}`] = splicing(version, bytes);
+      costs[`wire: ${version}, ${name}`] = splicing(version, jsonBatch(version, bytes));
     }
   }
+  costs['wire: v2 binary, 20 KB'] = splicing('v2', binaryBatch(20_000, 32));
+  costs['wire: grpc, 20 KB'] = splicing('grpc', messageBatch(20_000, 32));
   costs['placement: a service of 8 variants, a plan'] = planning(8);
   costs['placement: a service of one revision, a plan'] = planning(1);
   return costs;
@@ -56,20 +59,28 @@ function whileWaiting(depth: number): number {
   return (long.executed - short.executed) / (long.items - short.items);
 }
 
-/** Measuring and merging a batch of 32 bodies and splitting its reply, with templates that are known. */
-function splicing(version: 'v1' | 'v2', bytes: number): number {
+/** Measuring and merging a batch of bodies and splitting its reply, with templates that are known. */
+function splicing(name: ProtocolName, { bodies, reply }: RawBatch): number {
   const { exports, count } = counted('wire');
-  const protocol = createProtocols(exports)[version];
-  const batch = batchOf(version, bytes, 32);
+  const protocol = createProtocols(exports)[name];
   const run = () => {
-    const inputs = batch.bodies.map((body) => ({ body, measured: protocol.measure(body) as Measured }));
+    const inputs = bodies.map(({ body, jsonBytes }) => ({
+      body,
+      measured: protocol.measure(body, jsonBytes) as Measured,
+    }));
     protocol.merge(inputs);
-    if (!Array.isArray(protocol.split(batch.reply, inputs))) throw new Error('the reply cannot be split');
+    if (!Array.isArray(protocol.split(reply.body, inputs, reply.jsonBytes)))
+      throw new Error('the reply cannot be split');
   };
   run();
   const before = count();
   run();
-  return (count() - before) / batch.bodies.length;
+  return (count() - before) / bodies.length;
+}
+
+function jsonBatch(version: 'v1' | 'v2', bytes: number): RawBatch {
+  const { bodies, reply } = batchOf(version, bytes, 32);
+  return { bodies: bodies.map((body) => ({ body })), reply: { body: reply } };
 }
 
 /** A new instance of a kernel as it ships, but counting. */
