@@ -52,7 +52,7 @@ export enum HoleKind {
   Timeout = 4,
   /** The value of the request parameter `priority`. */
   Priority = 5,
-  /** The value of a tensor's `binary_data_size`. The n-th one belongs to the n-th raw tensor. */
+  /** A tensor's `binary_data_size`. In JSON the n-th one belongs to the n-th raw tensor; in a message `rows` is n. */
   RawSize = 6,
   /** A raw tensor whose elements have one width. */
   Raw = 7,

@@ -1,7 +1,8 @@
 import { HoleKind, WireStatus } from './codes';
 import { contentAt, fieldNumber, readTag, readVarint, skipField, varint, WireType, wireType } from './proto';
+import { addEntryHoles, Entry, entryFailedAt, entryHasNumber, entryIs, entryStartsWith, readEntry } from './parameter';
 import { fits } from './raw';
-import { beginTensors, closeTensors, itemsOf, scanTensor, tensorCount, tensorElements, tensorHasContents, tensorWidth } from './tensor';
+import { beginTensors, closeTensors, itemsOf, scanTensor, tensorCount, tensorElements, tensorHasContents, tensorSizeFits, tensorWidth } from './tensor';
 import { isUtf8 } from './text';
 import { addHole, body, fail, failAtHole, failure, holeCount, setRaw, skipBytes } from './window';
 
@@ -127,45 +128,13 @@ function scanField(number: u32, type: u32, value: usize, content: usize, end: us
  * batched. The numbers of `timeout` and `priority` become holes.
  */
 function scanParameter(lengthAt: usize, content: usize, end: usize): bool {
-  let key: usize = 0;
-  let keyLength: u32 = 0;
-  let valueLengthAt: usize = 0;
-  let value: usize = 0;
-  let valueEnd: usize = 0;
-  for (let p = content; p < end; ) {
-    const at = readTag(p, end);
-    if (at == 0) return fail(WireStatus.Message, p) != 0;
-    const number = fieldNumber;
-    const type = wireType;
-    p = skipField(at, end);
-    if (p == 0) return fail(WireStatus.Message, at) != 0;
-    if (type != WireType.Bytes || number > 2) continue;
-    if (number == 1) {
-      key = contentAt;
-      keyLength = <u32>(p - contentAt);
-    } else {
-      if (value != 0) return fail(WireStatus.PassThrough, at) != 0;
-      valueLengthAt = at;
-      value = contentAt;
-      valueEnd = p;
-    }
-  }
-  if (starts(key, keyLength, 'sequence_')) return fail(WireStatus.PassThrough, content) != 0;
-  const isTimeout = keyLength == 7 && starts(key, 7, 'timeout');
-  if (value == 0 || (!isTimeout && !(keyLength == 8 && starts(key, 8, 'priority')))) return true;
-  const number = readTag(value, valueEnd);
-  if (number == 0 || wireType != WireType.Varint || (fieldNumber != 2 && fieldNumber != 5)) return true;
-  if (readVarint(number, valueEnd) != valueEnd) return true;
-  const hole = holeCount;
-  if (!addHole(HoleKind.Length, lengthAt, content, hole + 3)) return false;
-  if (!addHole(HoleKind.Length, valueLengthAt, value, hole + 3)) return false;
-  return addHole(isTimeout ? HoleKind.Timeout : HoleKind.Priority, number, valueEnd, 0);
-}
-
-function starts(key: usize, length: u32, text: string): bool {
-  if (length < <u32>text.length) return false;
-  for (let i = 0; i < text.length; i++) if (<i32>load<u8>(key + i) != text.charCodeAt(i)) return false;
-  return true;
+  const entry = readEntry(content, end);
+  if (entry == Entry.Broken) return fail(WireStatus.Message, entryFailedAt) != 0;
+  if (entry == Entry.Twice) return fail(WireStatus.PassThrough, entryFailedAt) != 0;
+  if (entryStartsWith('sequence_')) return fail(WireStatus.PassThrough, content) != 0;
+  const isTimeout = entryIs('timeout');
+  if (!isTimeout && !entryIs('priority')) return true;
+  return !entryHasNumber() || addEntryHoles(isTimeout ? HoleKind.Timeout : HoleKind.Priority, 0, lengthAt, content);
 }
 
 /** Items of the message that was read, once all of it has been. 0 where `fail` was called. */
@@ -182,15 +151,26 @@ export function endMessage(): u32 {
       fail(WireStatus.PassThrough, body);
       return 0;
     }
-    if (rawCount == 0) continue;
+    if (rawCount == 0) {
+      if (!tensorSizeFits(i, -1)) {
+        fail(WireStatus.PassThrough, body);
+        return 0;
+      }
+      continue;
+    }
     const hole = load<u32>(raws + (<usize>i << 3));
     const width = tensorWidth(i);
     if (width < 0) {
       fail(WireStatus.PassThrough, body);
       return 0;
     }
-    if (!fits(load<u32>(raws + (<usize>i << 3), 4), width, tensorElements(i))) {
+    const bytes = load<u32>(raws + (<usize>i << 3), 4);
+    if (!fits(bytes, width, tensorElements(i))) {
       failAtHole(WireStatus.Raw, hole);
+      return 0;
+    }
+    if (!tensorSizeFits(i, bytes)) {
+      fail(WireStatus.PassThrough, body);
       return 0;
     }
     const strings = width == 0 && tensorElements(i) > 0;

@@ -1,5 +1,6 @@
 import { HoleKind, WireStatus } from './codes';
 import { allTagged, countElements, Elements, elementType, packedStyle } from './elements';
+import { addEntryHoles, Entry, entryHasNumber, entryIs, readEntry } from './parameter';
 import { contentAt, fieldNumber, readTag, readVarint, skipField, varint, WireType, wireType } from './proto';
 import { widthOf } from './raw';
 import { addHole, body, closeHole, fail, holeCount } from './window';
@@ -8,11 +9,18 @@ import { addHole, body, closeHole, fail, holeCount } from './window';
  * The tensors of a gRPC message, in its order:
  *
  * ```
- *  tensors   [64 x 24 B]   elements f64 | width i32 (0: BYTES, -1: not known) | contents u32 (1: has some) | first u32
+ *  tensors   [64 x 24 B]   elements f64 | width i32 (0: BYTES, -1: not known) | contents u32 (1: has some) | size i64
  * ```
+ *
+ * `size` is the number of the parameter `binary_data_size`, which gRPC has no use for and KServe writes beside raw contents
+ * all the same; UNSAID where there is none.
  */
 // @ts-ignore: decorator
 @inline const TENSORS_MAX: u32 = 64;
+// @ts-ignore: decorator
+@inline const UNSAID: i64 = -1;
+// @ts-ignore: decorator
+@inline const CONTRADICTORY: i64 = -2;
 const tensors: usize = heap.alloc(<usize>TENSORS_MAX * 24);
 let count: u32 = 0;
 let items: u32 = 0;
@@ -38,6 +46,12 @@ export function tensorWidth(i: u32): i32 {
 
 export function tensorHasContents(i: u32): bool {
   return load<u32>(tensors + <usize>i * 24, 12) != 0;
+}
+
+/** Whether the size that is said of a tensor, if one is, is this. */
+export function tensorSizeFits(i: u32, bytes: i64): bool {
+  const size = load<i64>(tensors + <usize>i * 24, 16);
+  return size == UNSAID || size == bytes;
 }
 
 /** The common first dimension; 0 after `closeTensors` has failed. */
@@ -67,6 +81,7 @@ export function scanTensor(lengthAt: usize, content: usize, end: usize, reply: b
   let seen: u32 = 0;
   let width = -1;
   let elements = -1;
+  let size = UNSAID;
   for (let p = content; p < end; ) {
     const value = readTag(p, end);
     if (value == 0) return fail(WireStatus.Message, p) != 0;
@@ -82,7 +97,12 @@ export function scanTensor(lengthAt: usize, content: usize, end: usize, reply: b
       if (number <= 5) return fail(WireStatus.PassThrough, value) != 0;
     } else if (number == 3) {
       if (!scanShape(value, inner, p)) return false;
-    } else if (number != 4) {
+    } else if (number == 4) {
+      // Of other parameters all bytes must be equal, whatever they are.
+      if (readEntry(inner, p) != Entry.Read || !entryIs('binary_data_size') || !entryHasNumber()) continue;
+      size = size == UNSAID && varint <= <u64>i64.MAX_VALUE ? <i64>varint : CONTRADICTORY;
+      if (!addEntryHoles(HoleKind.RawSize, count, value, inner)) return false;
+    } else {
       // The last one of several would count, or all contents together.
       if ((seen & (1 << number)) != 0) return fail(WireStatus.PassThrough, value) != 0;
       seen |= 1 << number;
@@ -100,6 +120,7 @@ export function scanTensor(lengthAt: usize, content: usize, end: usize, reply: b
   store<f64>(at, product);
   store<i32>(at, width, 8);
   store<u32>(at, elements > 0 ? 1 : 0, 12);
+  store<i64>(at, size, 16);
   if (count > 0 && first != items) unequal = true;
   items = first;
   count++;

@@ -15,6 +15,8 @@ const replyMax = 64 * 1024 * 1024;
  * ```
  *  name | id: length text | tensor: LENGTH [ name type shape: LENGTH [ COUNT 224 224 ] ] | raw: LENGTH [ bytes ]
  * ```
+ *
+ * A tensor's parameter `binary_data_size`, which KServe writes beside raw contents, follows from them too.
  */
 export class GrpcProtocol implements BatchProtocol {
   readonly name = 'grpc';
@@ -151,7 +153,7 @@ function partsOf(ends: readonly number[], hole: Hole): Part[] {
 }
 
 function isNumber({ kind }: Hole): boolean {
-  return kind === HoleKind.Count || kind === HoleKind.Length;
+  return kind === HoleKind.Count || kind === HoleKind.Length || kind === HoleKind.RawSize;
 }
 
 /**
@@ -171,14 +173,26 @@ function numbersOf(
     const hole = holes[index] as Hole;
     let size: number;
     if (isNumber(hole)) {
-      const inside = (grown[index + 1] as number) - (grown[hole.rows] ?? 0);
-      const number = hole.kind === HoleKind.Count ? count : readVarint(template, hole.start) + inside;
+      let number = count;
+      if (hole.kind === HoleKind.RawSize) {
+        const raw = placeOfRaw(holes, hole.rows);
+        number = sizeIn(holes[raw] as Hole, raw);
+      } else if (hole.kind === HoleKind.Length) {
+        const inside = (grown[index + 1] as number) - (grown[hole.rows] ?? 0);
+        number = readVarint(template, hole.start) + inside;
+      }
       numbers[index] = number;
       size = varintSize(number);
     } else size = sizeIn(hole, index);
     grown[index] = (grown[index + 1] as number) + size - sizeOf(hole);
   }
   return numbers;
+}
+
+/** The place among the holes of the n-th raw tensor, which the kernel has found there. */
+function placeOfRaw(holes: readonly Hole[], n: number): number {
+  let left = n;
+  return holes.findIndex((hole) => isRaw(hole) && left-- === 0);
 }
 
 /** The caller's own id; where it gave none, the model's with the caller's place behind it. */

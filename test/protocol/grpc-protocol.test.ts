@@ -8,6 +8,7 @@ import {
   decodeResponse,
   encodeRequest,
   encodeResponse,
+  type InferParameter,
   type InferRequest,
   type InferResponse,
   type InferTensor,
@@ -38,6 +39,8 @@ interface Client {
   forms: (RawForm & { field: string })[];
   withId: boolean;
   withLimits: boolean;
+  /** Says of each tensor how many raw bytes it has, as KServe's client and server do. */
+  withSizes: boolean;
   model: string;
   requests: { items: number; id: string; timeout: number; rows: (RawRows | Element[])[] }[];
 }
@@ -53,6 +56,7 @@ const clients: fc.Arbitrary<Client> = fc
     ),
     withId: fc.boolean(),
     withLimits: fc.boolean(),
+    withSizes: fc.boolean(),
     model: fc.constantFrom('m', 'x'.repeat(130), 'm'.repeat(1100)),
     sizes: fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 1, maxLength: 4 }),
   })
@@ -85,8 +89,13 @@ function tensorsOf(client: Client, items: number, rows: Client['requests'][numbe
     name,
     datatype: client.raw ? datatype : (typed[field]?.[0] as string),
     shape: [items, ...rest],
+    ...(client.raw && client.withSizes ? { parameters: { binary_data_size: sizeOf(rows[i] as Buffer[]) } } : {}),
     ...(client.raw ? {} : { contents: { [field]: rows[i] as Element[] } }),
   }));
+}
+
+function sizeOf(rows: readonly Buffer[]): InferParameter {
+  return { int64_param: rows.reduce((sum, { length }) => sum + length, 0) };
 }
 
 function rawsOf(client: Client, rows: Client['requests'][number]['rows']): Buffer[] {
@@ -204,6 +213,16 @@ for (const flavour of ['simd', 'scalar', 'debug'] as const) {
         [
           'a sequence',
           encodeRequest(one({ raw_input_contents: raw, parameters: { sequence_id: { int64_param: 1 } } })),
+        ],
+        [
+          'a size that is not that of the raw tensor',
+          encodeRequest(one({ raw_input_contents: raw }, { parameters: { binary_data_size: { int64_param: 9 } } })),
+        ],
+        [
+          'a size of a tensor that is not raw',
+          encodeRequest(
+            one({}, { contents: { fp32_contents: [1, 2] }, parameters: { binary_data_size: { int64_param: 8 } } }),
+          ),
         ],
         ['a datatype that is not known', encodeRequest(one({ raw_input_contents: raw }, { datatype: 'FP8' }))],
         ['a scalar', encodeRequest(one({ raw_input_contents: [Buffer.alloc(4)] }, { shape: [] }))],

@@ -74,6 +74,8 @@ interface Tensor {
   datatype: string;
   dimensions: number[];
   elements: number;
+  /** What the parameter `binary_data_size` says, each time that it occurs. */
+  sizes: bigint[];
 }
 
 /** What a ModelInferRequest, or ModelInferResponse, is: refused where it is none, and otherwise as far as it can be batched. */
@@ -113,15 +115,19 @@ function itemsOf(bytes: Buffer, reply: boolean): number {
     }
   }
   if (tensors.length === 0 || (raws.length > 0 && raws.length !== tensors.length)) pass();
-  for (const [i, { datatype, dimensions, elements }] of tensors.entries()) {
+  for (const [i, { datatype, dimensions, elements, sizes }] of tensors.entries()) {
     if (elements > 0 === raws.length > 0) pass();
-    if (raws.length === 0) continue;
+    if (raws.length === 0) {
+      if (sizes.length > 0) pass();
+      continue;
+    }
     const raw = raws[i] as Buffer;
     const width = rawWidths[datatype];
     if (width === undefined) pass();
     const count = productOf(dimensions);
     const fits = width !== 0 || count === 0 ? count * (width as number) === raw.length : 4 * count <= raw.length;
     if (!fits) refuse();
+    if (sizes.length > 1 || (sizes.length === 1 && sizes[0] !== BigInt(raw.length))) pass();
   }
   const items = tensors[0]?.dimensions[0] as number;
   if (items === 0 || tensors.some(({ dimensions }) => dimensions[0] !== items)) pass();
@@ -159,7 +165,7 @@ function readParameter(entry: Buffer): void {
 }
 
 function readTensor(bytes: Buffer, reply: boolean): Tensor {
-  const tensor: Tensor = { datatype: '', dimensions: [], elements: -1 };
+  const tensor: Tensor = { datatype: '', dimensions: [], elements: -1, sizes: [] };
   const once = new Set<number>();
   const dimension = (value: bigint) => {
     if (value > 2147483647n) refuse();
@@ -176,7 +182,10 @@ function readTensor(bytes: Buffer, reply: boolean): Tensor {
         dimension(each);
         at = next;
       }
-    } else if (number !== 4) {
+    } else if (number === 4) {
+      const size = sizeIn(content);
+      if (size !== undefined) tensor.sizes.push(size);
+    } else {
       if (once.has(number)) pass();
       once.add(number);
       if (number === 2) tensor.datatype = content.toString('latin1');
@@ -186,6 +195,22 @@ function readTensor(bytes: Buffer, reply: boolean): Tensor {
   if (!once.has(1) || !once.has(2) || tensor.dimensions.length === 0) pass();
   if (tensor.elements >= 0 && tensor.elements !== productOf(tensor.dimensions)) refuse();
   return tensor;
+}
+
+/** The number of a well-formed parameter `binary_data_size`. */
+function sizeIn(entry: Buffer): bigint | undefined {
+  try {
+    const fields = [...fieldsOf(entry)].filter(({ type }) => type === 2);
+    const values = fields.filter(({ number }) => number === 2);
+    const key = fields.findLast(({ number }) => number === 1)?.content.toString('latin1');
+    if (key !== 'binary_data_size' || values.length !== 1) return undefined;
+    const [value, ...more] = [...fieldsOf(values[0]?.content as Buffer)];
+    const isNumber = more.length === 0 && value?.type === 0 && (value.number === 2 || value.number === 5);
+    return isNumber ? value.value : undefined;
+  } catch (error) {
+    if (error instanceof Ended) return undefined;
+    throw error;
+  }
 }
 
 /** Elements of one field, all packed in one list or all one by one. */
