@@ -22,10 +22,9 @@ const sayEveryMs = 20_000;
  * @throws Error with the compiler's last lines.
  */
 export async function build(part: Part): Promise<boolean> {
+  if (await isBuilt(part)) return false;
   const stamp = await stampOf(part);
   const target = join(paths.bin, part.name);
-  const stampFile = join(target, 'stamp');
-  if (existsSync(stampFile) && readFileSync(stampFile, 'utf8') === stamp) return false;
 
   progress(`building ${part.name}: ${part.packages.length} programs (about ${part.takes} on two cores from nothing)`);
   const fresh = `${target}.new`;
@@ -46,9 +45,19 @@ export async function build(part: Part): Promise<boolean> {
   rmSync(target, { recursive: true, force: true });
   cpSync(fresh, target, { recursive: true });
   rmSync(fresh, { recursive: true, force: true });
-  writeFileSync(stampFile, stamp);
+  writeFileSync(stampFileOf(part), stamp);
   progress(`built ${part.name}`);
   return true;
+}
+
+/** Whether the programs of a part are there, from the same sources and by the same Go. */
+export async function isBuilt(part: Part): Promise<boolean> {
+  const file = stampFileOf(part);
+  return existsSync(file) && readFileSync(file, 'utf8') === (await stampOf(part));
+}
+
+function stampFileOf(part: Part): string {
+  return join(paths.bin, part.name, 'stamp');
 }
 
 /** Where a program of a part is. */

@@ -4,6 +4,8 @@ export interface CommandOptions {
   cwd?: string;
   env?: NodeJS.ProcessEnv;
   input?: string;
+  /** Called with each line of stdout, as it comes. */
+  onLine?: (line: string) => void;
   /** Called with each line of stderr, as it comes. */
   onErrorLine?: (line: string) => void;
 }
@@ -21,29 +23,44 @@ export function run(command: string, args: readonly string[], options: CommandOp
     const child = spawn(command, args, { cwd: options.cwd, env: options.env, stdio: ['pipe', 'pipe', 'pipe'] });
     let output = '';
     const errorLines: string[] = [];
-    let rest = '';
+    const outputLines = new Lines((line) => options.onLine?.(line));
+    const errors = new Lines((line) => {
+      options.onErrorLine?.(line);
+      errorLines.push(line);
+      if (errorLines.length > keptLines) errorLines.shift();
+    });
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       output += text;
+      outputLines.add(text);
     });
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      const lines = (rest + text).split('\n');
-      rest = lines.pop() as string;
-      for (const line of lines) {
-        options.onErrorLine?.(line);
-        errorLines.push(line);
-        if (errorLines.length > keptLines) errorLines.shift();
-      }
-    });
+    child.stderr.setEncoding('utf8').on('data', (text: string) => errors.add(text));
     // A program that ends early without reading its input is judged by its exit code, not by our broken pipe.
     child.stdin.on('error', () => {});
     child.stdin.end(options.input ?? '');
     child.on('error', (error) => reject(new Error(`${command} cannot be started: ${error.message}`)));
     child.on('close', (code, signal) => {
       if (code === 0) return resolve(output);
-      const said = [...errorLines, rest].join('\n').trim() || output.trim().slice(-2000);
+      const said = [...errorLines, errors.rest].join('\n').trim() || output.trim().slice(-2000);
       reject(new Error(`${command} ${args.slice(0, 6).join(' ')} ended with ${code ?? signal}:\n${said}`));
     });
   });
+}
+
+/** Text as it comes, in lines. */
+class Lines {
+  /** What has no end of line yet. */
+  rest = '';
+  readonly #each: (line: string) => void;
+
+  constructor(each: (line: string) => void) {
+    this.#each = each;
+  }
+
+  add(text: string): void {
+    const lines = (this.rest + text).split('\n');
+    this.rest = lines.pop() as string;
+    for (const line of lines) this.#each(line);
+  }
 }
 
 /** Asks until the answer is yes. Rejects with the last error, or what was awaited, when the time is over. */

@@ -41,7 +41,8 @@ export async function whyNot(): Promise<string | undefined> {
   );
 }
 
-async function whyNoGo(): Promise<string | undefined> {
+/** Why the Go programs cannot be built here; undefined where they can. */
+export async function whyNoGo(): Promise<string | undefined> {
   const wanted = goVersionMin.join('.');
   const said = await run('go', ['env', 'GOVERSION'], { env: { ...process.env, GOTOOLCHAIN: 'local' } }).catch(() => '');
   const [, major, minor] = /^go(\d+)\.(\d+)/.exec(said) ?? [];
