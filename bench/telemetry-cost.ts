@@ -12,6 +12,8 @@ const gauges = {
   lanes: idle,
   arrivalRate: idle,
   busyShare: idle,
+  quarantinedLanes: () => 0,
+  circuitState: () => 0,
   eventLoopLagMs: idle,
   payloadEvents: idle,
   payloadBytes: idle,

@@ -14,6 +14,8 @@ export function metricsPage(): string {
     lanes: () => 0,
     arrivalRate: () => 0,
     busyShare: () => 0,
+    quarantinedLanes: () => 0,
+    circuitState: () => 0,
     eventLoopLagMs: () => 0,
     payloadEvents: () => 0,
     payloadBytes: () => 0,

@@ -171,6 +171,29 @@ const rows: readonly (readonly [string, readonly Panel[]])[] = [
     ],
   ],
   [
+    'Isolation of failure',
+    [
+      {
+        title: 'Models that are not there',
+        tells: 'Companions that refuse requests at once, and how often it came to that.',
+        unit: 'short',
+        lines: [
+          ['refusing', `sum by (${by}) (paceline_circuit_state{$s} > bool 0)`],
+          ['begun', `sum by (${by}) (increase(paceline_circuit_openings_total{$s}[$__rate_interval]))`],
+        ],
+      },
+      {
+        title: 'Lanes served one by one',
+        tells: 'Now, and how often that began, by why.',
+        unit: 'short',
+        lines: [
+          ['now', 'sum(paceline_quarantined_lanes{$s})'],
+          ['begun: {{why}}', 'sum by (why) (increase(paceline_quarantines_total{$s}[$__rate_interval]))'],
+        ],
+      },
+    ],
+  ],
+  [
     'Advice and live policy',
     [
       {

@@ -16,6 +16,8 @@ export function companionInstruments(): readonly Instrument[] {
     lanes: none,
     arrivalRate: none,
     busyShare: none,
+    quarantinedLanes: () => 0,
+    circuitState: () => 0,
     eventLoopLagMs: none,
     payloadEvents: none,
     payloadBytes: none,

@@ -3,11 +3,12 @@ import type { Spliced, SplitFailure } from '../protocol/protocol.ts';
 import type { CompanionMetrics } from '../telemetry/companion-metrics.ts';
 import type { RareWarnings } from '../telemetry/log.ts';
 import type { Carrier, Judgement } from './carrier.ts';
+import type { Circuit, Entry } from './circuit.ts';
 import type { ErrorCode } from './errors.ts';
 import type { Exchange } from './exchange.ts';
 import { codeOfFailure } from './failure-codes.ts';
-import type { Lane } from './lanes.ts';
 import type { Tracing } from './observing/tracing.ts';
+import type { Quarantines } from './quarantines.ts';
 import type { ResendBudget } from './resend-budget.ts';
 import type { Dispatched, Scheduler } from './scheduler.ts';
 import type { UpstreamEnd, UpstreamReply } from './upstream.ts';
@@ -18,13 +19,24 @@ export interface CallContext {
   readonly warnings: RareWarnings;
   readonly scheduler: Scheduler;
   readonly budget: ResendBudget;
+  readonly quarantines: Quarantines;
+  readonly circuit: Circuit;
+  /** A model that is silent for so long is not there; ms. */
+  readonly silenceMs: () => number;
   readonly tracing: Tracing | undefined;
   /** The kernel that takes bodies apart and together failed. */
   protocolFailed(error: unknown): void;
 }
 
-const bisectPauseMs = 10_000;
-const unlimited = 1e6;
+/** Why a part is sent that was at the model before. */
+export type Resend = 'bisect' | 'halve' | 'unsplittable';
+
+/** Requests that share one call. */
+interface Part {
+  readonly exchanges: readonly Exchange[];
+  /** Undefined the first time. */
+  readonly resend: Resend | undefined;
+}
 
 /**
  * One batch at the model, from dispatch until every request in it has its answer. It holds one upstream slot all the
@@ -35,6 +47,9 @@ const unlimited = 1e6;
  *                      [c d] ──400──► [c] ──200──► answer
  *                                     [d] ──400──► its own 400
  * ```
+ *
+ * A part is sent again only as far as the budget of resends goes and its deadlines allow. What is left then gets an error of
+ * ours, never the model's: a refusal of several may speak of the data of one.
  */
 export class BatchCall {
   readonly #context: CallContext;
@@ -42,12 +57,16 @@ export class BatchCall {
   /** Requests of one lane are carried alike. */
   readonly #carrier: Carrier;
   /** Parts that are still to be sent, the next one last. */
-  readonly #parts: Exchange[][];
+  readonly #parts: Part[];
   #outcome: Outcome | undefined;
   #finished = false;
   #calls = 0;
   #cancel: (() => void) | undefined;
   #current: readonly Exchange[] = [];
+  /** Several were refused for their content together, and so far nobody alone and no smaller part was. */
+  #suspect: 'nobody' | 'all' | 'known' = 'nobody';
+  /** Calls of one request that went well. */
+  #aloneWell = 0;
   #deadline: NodeJS.Timeout | undefined;
   #timedOut = false;
 
@@ -55,14 +74,18 @@ export class BatchCall {
     this.#context = context;
     this.#dispatched = dispatched;
     this.#carrier = (dispatched.exchanges[0] as Exchange).carrier;
-    this.#parts = partsOf(dispatched.exchanges, this.#carrier.callBytesMax).reverse();
+    const { lane, exchanges } = dispatched;
+    const sharersMax = lane ? context.quarantines.sharersMax(lane) : 1;
+    this.#parts = partsOf(exchanges, this.#carrier.callBytesMax, sharersMax).reverse();
   }
 
   start(): void {
     const { exchanges, reason } = this.#dispatched;
     const { metrics } = this.#context;
     metrics.batches.add(1, reasonLabel(reason));
-    metrics.dispatched(exchanges.reduce((sum, each) => sum + each.measured.items, 0));
+    const items = itemsOf(exchanges);
+    // A renamed call that passes has not been counted out.
+    if (items > 0) metrics.dispatched(items);
     for (const exchange of exchanges)
       if (!exchange.ended) exchange.onEnd = chain(exchange.onEnd, () => this.#oneEnded());
     this.#armDeadline();
@@ -70,16 +93,59 @@ export class BatchCall {
   }
 
   #next(): void {
-    let part: Exchange[] | undefined;
-    do part = this.#parts.pop()?.filter((each) => !each.ended);
-    while (part?.length === 0);
-    if (!part) return this.#end();
-    this.#send(part);
+    for (;;) {
+      const part = this.#parts.pop();
+      if (!part) return this.#end();
+      const open = part.exchanges.filter((each) => !each.ended);
+      const rest = part.resend === undefined ? open : this.#resendable(open, part.resend);
+      if (rest.length > 0) return this.#send(rest);
+    }
   }
 
-  #send(part: Exchange[]): void {
+  /** Those of a part that are sent again; the others have their answer. */
+  #resendable(open: readonly Exchange[], why: Resend): readonly Exchange[] {
+    if (open.length === 0) return open;
+    const { budget, metrics, quarantines } = this.#context;
+    const { lane } = this.#dispatched;
+    const now = performance.now();
+    const inTime = open.filter((each) => each.hardDeadline >= now + this.#expectedMs(open));
+    if (inTime.length < open.length)
+      for (const each of open) if (!inTime.includes(each)) this.#failed(each, 'PL_BATCH_REFUSED');
+    if (inTime.length === 0) return inTime;
+    // A refused size and a reply that cannot be split are nobody's fault, and do not come again.
+    if (why !== 'bisect') budget.owe();
+    else if (!budget.take()) {
+      for (const each of inTime) this.#failed(each, 'PL_BATCH_REFUSED');
+      if (lane) quarantines.begin(lane, 'refused', 'more batches are refused for their content than may be resent');
+      return [];
+    }
+    metrics.resends.add(1, why);
+    return inTime;
+  }
+
+  /** How long the model is expected to take for these; 0 where nobody knows. */
+  #expectedMs(part: readonly Exchange[]): number {
+    const { scheduler } = this.#context;
+    const { lane } = this.#dispatched;
+    if (!lane || scheduler.lanes.at(lane.row) !== lane) return 0;
+    return scheduler.signals.expectedMs(lane.row, itemsOf(part)) || 0;
+  }
+
+  #send(open: readonly Exchange[]): void {
+    const { circuit } = this.#context;
+    const entry = circuit.enter(performance.now());
+    if (entry === 'refused') return this.#notSent(open);
+    // One request is enough to see whether the model is back.
+    const part = entry === 'tries' ? open.slice(0, 1) : open;
+    if (part.length < open.length) {
+      this.#outcome ??= Outcome.Failed;
+      for (const each of open.slice(part.length)) this.#failed(each, 'PL_CIRCUIT_OPEN');
+    }
     const merged = this.#merged(part);
-    if (!merged) return this.#next();
+    if (!merged) {
+      circuit.abandoned(performance.now(), entry);
+      return this.#next();
+    }
     this.#current = part;
     this.#calls++;
     this.#context.budget.called();
@@ -95,12 +161,31 @@ export class BatchCall {
       const ms = performance.now() - sentAt;
       for (const exchange of part) exchange.execMs = ms;
       span?.end(end);
+      this.#tellCircuit(end, ms, entry);
       this.#ended(part, end, ms);
     });
   }
 
+  /** The model is not there. In a turn of its own: when a circuit opens, all that waits comes here. */
+  #notSent(part: readonly Exchange[]): void {
+    this.#outcome ??= Outcome.Failed;
+    for (const exchange of part) this.#failed(exchange, 'PL_CIRCUIT_OPEN');
+    setImmediate(() => this.#next());
+  }
+
+  #tellCircuit(end: UpstreamEnd, ms: number, entry: Entry): void {
+    const { circuit, silenceMs } = this.#context;
+    if (!('failure' in end) || end.failure === 'too-large') return circuit.answered();
+    const now = performance.now();
+    const { failure } = end;
+    // A caller may allow the model little time: that says nothing about the model.
+    const silent = failure === 'aborted' && this.#timedOut && ms >= silenceMs();
+    if (silent || failure === 'unreachable' || failure === 'reset' || failure === 'timeout') circuit.absent(now, entry);
+    else circuit.abandoned(now, entry);
+  }
+
   /** The body of one call; undefined, and calls of their own for all, if it cannot be made. */
-  #merged(part: Exchange[]): Spliced | undefined {
+  #merged(part: readonly Exchange[]): Spliced | undefined {
     const { body, measured } = part[0] as Exchange;
     if (part.length === 1) return { slices: [body], jsonBytes: measured.jsonBytes };
     try {
@@ -108,13 +193,14 @@ export class BatchCall {
     } catch (error) {
       this.#context.protocolFailed(error);
       this.#outcome ??= Outcome.Failed;
-      this.#parts.push(...part.map((each) => [each]).reverse());
+      this.#apart(part, undefined);
       return undefined;
     }
   }
 
-  #ended(part: Exchange[], end: UpstreamEnd, ms: number): void {
-    const { metrics } = this.#context;
+  #ended(part: readonly Exchange[], end: UpstreamEnd, ms: number): void {
+    const { metrics, quarantines } = this.#context;
+    const { lane } = this.#dispatched;
     if ('failure' in end) {
       metrics.upstreamCalls.add(1, end.failure);
       this.#outcome ??=
@@ -124,25 +210,25 @@ export class BatchCall {
         this.#context.warnings.warn(`upstream-${end.failure}`, fields, 'a call to the model failed');
       }
       for (const exchange of part) this.#failed(exchange, codeOfFailure(end.failure));
+      if (end.failure === 'reset' && part.length > 1 && lane) quarantines.failedTogether(lane, false);
       return this.#next();
     }
     const judgement = this.#carrier.judge(end);
     metrics.upstreamCalls.add(1, judgement.label);
-    const isWhole = this.#calls === 1 && this.#parts.length === 0;
+    const isWhole = this.#calls === 1 && this.#parts.length === 0 && this.#outcome === undefined;
     if (judgement.kind === 'answered') this.#answered(part, end, ms, isWhole);
     else this.#refused(part, end, judgement);
   }
 
-  #answered(part: Exchange[], reply: UpstreamReply, ms: number, isWhole: boolean): void {
-    const { metrics, scheduler } = this.#context;
-    const items = part.reduce((sum, each) => sum + each.measured.items, 0);
-    metrics.executed(items, ms);
+  #answered(part: readonly Exchange[], reply: UpstreamReply, ms: number, isWhole: boolean): void {
+    const { metrics, scheduler, quarantines } = this.#context;
+    const items = itemsOf(part);
+    if (items > 0) metrics.executed(items, ms);
     if (part.length > 1 && !this.#carrier.fits(part, reply)) {
       // Smaller batches have smaller replies: as good as a model that refuses the size.
       this.#outcome ??= Outcome.TooLarge;
       metrics.unsplittable.add(1, 'too-large');
-      metrics.resends.add(2, 'halve');
-      this.#halve(part);
+      this.#halve(part, 'halve');
       return this.#next();
     }
     // Parts of a batch teach nothing: their times are not the batch's.
@@ -155,6 +241,9 @@ export class BatchCall {
     const arrivedAt = performance.now();
     const split = this.#split(part, reply);
     if (!Array.isArray(split)) return this.#serveSingly(part, split);
+    if (part.length > 1) this.#suspect = 'known';
+    else this.#aloneWell++;
+    if (this.#dispatched.lane?.quarantine) quarantines.wentWell(this.#dispatched.lane, part.length);
     const write = this.#carrier.writer(reply, part.length);
     const timing = `exec;dur=${ms.toFixed(1)}, batch;desc="${part.length}"`;
     for (const [i, exchange] of part.entries()) {
@@ -171,23 +260,16 @@ export class BatchCall {
   }
 
   /** The model said no to all of them. */
-  #refused(part: Exchange[], reply: UpstreamReply, judgement: Judgement): void {
-    const { metrics, budget, warnings } = this.#context;
+  #refused(part: readonly Exchange[], reply: UpstreamReply, judgement: Judgement): void {
+    const { metrics } = this.#context;
     const tooLarge = judgement.kind === 'too-large';
     this.#outcome ??= tooLarge && part.length > 1 ? Outcome.TooLarge : Outcome.Failed;
     if (part.length > 1 && judgement.kind !== 'refused') {
-      this.#halve(part);
-      metrics.resends.add(2, tooLarge ? 'halve' : 'bisect');
-      if (!tooLarge && !budget.spend(2) && this.#dispatched.lane) {
-        warnings.warn(
-          'bisect-budget',
-          { target: this.#dispatched.lane.target, status: reply.status },
-          'many batches are refused for their content: this lane is served one by one for ten seconds',
-        );
-        this.#serveSinglyForAWhile(this.#dispatched.lane);
-      }
+      if (!tooLarge && this.#suspect === 'nobody') this.#suspect = 'all';
+      this.#halve(part, tooLarge ? 'halve' : 'bisect');
       return this.#next();
     }
+    if (judgement.kind !== 'refused') this.#suspect = 'known';
     const write = this.#carrier.writer(reply, part.length);
     for (const exchange of part) {
       if (!exchange.answer((response) => write(response, { slices: [reply.body] }))) continue;
@@ -197,22 +279,13 @@ export class BatchCall {
     this.#next();
   }
 
-  /** Replies of this lane cannot be split: each request gets a call of its own, now and from now on. */
-  #serveSingly(part: Exchange[], failure: SplitFailure): void {
-    const { metrics, scheduler, warnings } = this.#context;
+  /** Replies of this lane cannot be split: each request gets a call of its own, and so do those that come. */
+  #serveSingly(part: readonly Exchange[], failure: SplitFailure): void {
+    const { metrics, quarantines } = this.#context;
     const { lane } = this.#dispatched;
     metrics.unsplittable.add(1, failure.failed);
-    metrics.resends.add(part.length, 'unsplittable');
-    warnings.warn(
-      'unsplittable',
-      { target: lane?.target, wrong: failure.failed },
-      `${failure.message}: this lane is served one by one`,
-    );
-    if (lane) {
-      lane.unsplittable = true;
-      scheduler.limitLane(lane, 1);
-    }
-    this.#parts.push(...part.map((each) => [each]).reverse());
+    if (lane) quarantines.begin(lane, 'unsplittable', failure.message);
+    this.#apart(part, 'unsplittable');
     this.#next();
   }
 
@@ -225,24 +298,13 @@ export class BatchCall {
     }
   }
 
-  #halve(part: Exchange[]): void {
-    const half = part.length >> 1;
-    this.#parts.push(part.slice(half), part.slice(0, half));
+  #halve(exchanges: readonly Exchange[], resend: Resend): void {
+    const half = exchanges.length >> 1;
+    this.#parts.push({ exchanges: exchanges.slice(half), resend }, { exchanges: exchanges.slice(0, half), resend });
   }
 
-  /** One request a call for ten seconds from now on; one timer a lane. */
-  #serveSinglyForAWhile(lane: Lane): void {
-    const { scheduler } = this.#context;
-    const armed = lane.singlyUntil > performance.now();
-    lane.singlyUntil = performance.now() + bisectPauseMs;
-    scheduler.limitLane(lane, 1);
-    if (armed) return;
-    const lift = () => {
-      const left = lane.singlyUntil - performance.now();
-      if (left > 0) setTimeout(lift, left).unref();
-      else if (!lane.unsplittable) scheduler.limitLane(lane, unlimited);
-    };
-    setTimeout(lift, bisectPauseMs).unref();
+  #apart(exchanges: readonly Exchange[], resend: Resend | undefined): void {
+    for (let i = exchanges.length - 1; i >= 0; i--) this.#parts.push({ exchanges: [exchanges[i] as Exchange], resend });
   }
 
   #failed(exchange: Exchange, code: ErrorCode): void {
@@ -274,6 +336,9 @@ export class BatchCall {
 
   #end(): void {
     clearTimeout(this.#deadline);
+    const { lane } = this.#dispatched;
+    // One that succeeded alone may have been the only one left.
+    if (this.#suspect === 'all' && this.#aloneWell > 1 && lane) this.#context.quarantines.failedTogether(lane, true);
     this.#finish(this.#outcome ?? Outcome.Cancelled);
   }
 
@@ -284,19 +349,26 @@ export class BatchCall {
   }
 }
 
-/** The requests in parts of at most so many bytes, in order. */
-function partsOf(exchanges: readonly Exchange[], callBytesMax: number): Exchange[][] {
-  const parts: Exchange[][] = [];
+/** The requests in parts of at most so many bytes and so many requests, in order. */
+function partsOf(exchanges: readonly Exchange[], callBytesMax: number, sharersMax: number): Part[] {
+  const parts: { exchanges: Exchange[]; resend: undefined }[] = [];
   let bytes = Number.POSITIVE_INFINITY;
+  let sharers = 0;
   for (const exchange of exchanges) {
     bytes += exchange.body.length;
-    if (bytes > callBytesMax) {
-      parts.push([]);
+    if (bytes > callBytesMax || sharers >= sharersMax) {
+      parts.push({ exchanges: [], resend: undefined });
       bytes = exchange.body.length;
+      sharers = 0;
     }
-    (parts[parts.length - 1] as Exchange[]).push(exchange);
+    sharers++;
+    (parts[parts.length - 1] as Part & { exchanges: Exchange[] }).exchanges.push(exchange);
   }
   return parts;
+}
+
+function itemsOf(exchanges: readonly Exchange[]): number {
+  return exchanges.reduce((sum, each) => sum + each.measured.items, 0);
 }
 
 function chain(first: Exchange['onEnd'], second: () => void): Exchange['onEnd'] {

@@ -9,6 +9,7 @@ import type { Log } from '../telemetry/log.ts';
 import { AdminServer } from './admin.ts';
 import { Advisor } from './advisor.ts';
 import { ByteBudget } from './body.ts';
+import { Circuit, type CircuitState } from './circuit.ts';
 import { drain } from './drain.ts';
 import { GrpcCarrier } from './grpc-carrier.ts';
 import { HttpCarrier } from './http-carrier.ts';
@@ -23,12 +24,15 @@ import { applySettings, type LivePolicy, PolicyInForce } from './policy-in-force
 import { answerProbe, probeOf } from './probes.ts';
 import { QueueProxy, type QueueProxyPorts, queueProxyPorts } from './queue-proxy.ts';
 import { ModelReadiness, type Readiness, refusesConnections } from './readiness.ts';
+import { ResendBudget } from './resend-budget.ts';
 import { Scheduler } from './scheduler.ts';
 import { type SignalSource, signalsOf } from './signals.ts';
 import { Upstream } from './upstream.ts';
 import { VariantName } from './variant-name.ts';
 
 const passThroughMax = 1024;
+/** As the metric numbers them. */
+const circuitStates: readonly CircuitState[] = ['closed', 'half-open', 'open'];
 /** Bytes of a batch's reply over gRPC that may be on their way: it is read at once. */
 const batchWindow = 1024 * 1024;
 const laneRows = 256;
@@ -68,6 +72,7 @@ export class Companion {
   readonly #queueProxy: QueueProxy | undefined;
   readonly #unfit: string | undefined;
   readonly #observers: Observers;
+  readonly #circuit = new Circuit((state) => this.#circuitChanged(state));
   readonly #lag = new LoopLag();
   readonly #startedAt = performance.now();
   #advisor: Advisor | undefined;
@@ -101,16 +106,27 @@ export class Companion {
       lanes: () => this.#deciding.lanes.size,
       arrivalRate: () => this.#deciding.signals.arrivalRate(),
       busyShare: () => this.#deciding.signals.busyShare(),
+      quarantinedLanes: () => this.#deciding.lanes.quarantined(performance.now()),
+      circuitState: () => circuitStates.indexOf(this.#circuit.state),
       eventLoopLagMs: () => this.#lag.peakMs,
       payloadEvents: () => this.#observers.payloadEvents,
       payloadBytes: () => this.#observers.payloadBytes,
     });
     this.#observers = new Observers(options, parts.log, () => this.metrics);
-    const resent = () => this.metrics.resends.add(1, 'dead-connection');
-    this.#upstream = new Upstream(options.upstream, options.maxInFlight, resent);
+    const resends = new ResendBudget();
+    const mayResend = () => {
+      if (!resends.take()) return false;
+      this.metrics.resends.add(1, 'dead-connection');
+      return true;
+    };
+    this.#upstream = new Upstream(options.upstream, options.maxInFlight, mayResend);
     this.#http2 = new Http2Upstream(options.upstream, options.maxInFlight, batchWindow);
-    this.#passThrough = new PassThrough(options.upstream, passThroughMax, (result) =>
-      this.metrics.requests.add(1, 'passed', result),
+    this.#passThrough = new PassThrough(
+      options.upstream,
+      passThroughMax,
+      (result) => this.metrics.requests.add(1, 'passed', result),
+      {},
+      { circuit: this.#circuit, called: () => resends.called(), mayResend },
     );
     this.#policy = new PolicyInForce(
       options,
@@ -121,13 +137,15 @@ export class Companion {
     const variant = options.variantOf === '' ? undefined : new VariantName(options.variantOf, options.modelName);
     const shared = new Set(options.shareAcrossHeaders);
     const http = new HttpCarrier(this.#upstream, shared, variant);
-    const grpc = new GrpcCarrier(this.#http2, options.grpcMessageMax, shared, variant, resent);
+    const grpc = new GrpcCarrier(this.#http2, options.grpcMessageMax, shared, variant, mayResend);
     this.#intake = new Intake(options, {
       log: parts.log,
       metrics: this.metrics,
       scheduler: this.scheduler,
       carriers: { v1: http, v2: http, grpc },
       passThrough: this.#passThrough,
+      circuit: this.#circuit,
+      resends,
       budget,
       createProtocols: parts.createProtocols ?? createProtocols,
       variant,
@@ -235,7 +253,10 @@ export class Companion {
   }
 
   async #ready(): Promise<Readiness> {
-    return this.#unfit === undefined ? this.#readiness.ask() : { ready: false, reason: this.#unfit };
+    if (this.#unfit !== undefined) return { ready: false, reason: this.#unfit };
+    const readiness = await this.#readiness.ask();
+    if (readiness.ready) this.#circuit.modelReady(performance.now());
+    return readiness;
   }
 
   /** The scheduler whose decisions are reported: in `mode: advise` the one that nothing comes of. */
@@ -262,6 +283,7 @@ export class Companion {
       uptimeMs: performance.now() - this.#startedAt,
       waitingUpstream: concurrency === undefined ? null : Math.max(0, concurrency - this.#intake.open),
       draining: this.#draining,
+      circuit: this.#circuit,
       eventLoopLagMs: this.#lag.peakMs,
     });
   }
@@ -270,6 +292,15 @@ export class Companion {
   async #whenDrained(): Promise<void> {
     if (!this.#draining) await new Promise((resolve) => setTimeout(resolve, drainBeginsMs));
     if (this.#draining) await this.#drained;
+  }
+
+  #circuitChanged(state: CircuitState): void {
+    if (state === 'closed') return this.#log.info({}, 'the model answers again');
+    this.metrics.circuitOpenings.add(1);
+    this.#log.warn(
+      { code: 'PL_CIRCUIT_OPEN' },
+      'the model was not there for several calls in a row: requests are refused at once, and one at a time tries',
+    );
   }
 
   #trapped(error: unknown, passing: boolean): void {

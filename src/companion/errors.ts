@@ -63,6 +63,14 @@ export const errorSpecs = {
     'the model server does not accept connections',
     'look at the model container; it may be starting',
   ),
+  PL_CIRCUIT_OPEN: busy(
+    'the model server has not been there for the last calls; one request at a time tries whether it is back',
+    'look at the model container; paceline_circuit_state and /signals show when it is tried again',
+  ),
+  PL_BATCH_REFUSED: busy(
+    'the model refused the batch that the request was in, and it could not be tried alone any more',
+    'send it again: it will go alone; if this happens often, look for the caller whose requests the model refuses',
+  ),
   PL_DRAIN_TIMEOUT: busy(
     'the companion stopped before the model had answered',
     'raise --drain-timeout, and the grace period of the pod with it, if the model is slow',

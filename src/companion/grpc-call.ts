@@ -1,20 +1,21 @@
 import { type ClientHttp2Stream, constants, type IncomingHttpHeaders, type OutgoingHttpHeaders } from 'node:http2';
 import { grpcStatusIn } from './grpc-answer.ts';
 import type { Http2Connection, Http2Upstream } from './http2-upstream.ts';
-import type { UpstreamEnd } from './upstream.ts';
+import { deadConnectionMs, type UpstreamEnd } from './upstream.ts';
 
 /** A reply above this is not held in memory. */
 const replyMax = 64 * 1024 * 1024;
 
 /**
  * One unary call at the model, its message in slices. `done` is called once; the returned function cancels the call and
- * ends it as `aborted`. A call that the model says it has not begun (REFUSED_STREAM) is sent again, once.
+ * ends it as `aborted`. A call is sent again, once, that the model says it has not begun (REFUSED_STREAM), or that was written to
+ * a connection which answered before and turned out to be dead.
  */
 export function callUnary(
   upstream: Http2Upstream,
   headers: OutgoingHttpHeaders,
   slices: readonly Buffer[],
-  onRetry: () => void,
+  mayRetry: () => boolean,
   done: (end: UpstreamEnd) => void,
 ): () => void {
   let ended = false;
@@ -30,8 +31,7 @@ export function callUnary(
       current = stream;
       listen(stream, connection, (how) => {
         if (how !== 'refused') return end(how);
-        if (!again || ended) return end({ failure: 'reset' });
-        onRetry();
+        if (!again || ended || !mayRetry()) return end({ failure: 'reset' });
         send(false);
       });
       for (const slice of slices) stream.write(slice);
@@ -61,12 +61,14 @@ function listen(
   let status: number | undefined;
   let error: Error | undefined;
   let tooLarge = false;
+  const openedAt = performance.now();
   const note = (headers: IncomingHttpHeaders) => {
     status = grpcStatusIn(headers) ?? status;
   };
   // Client trailers are nothing that gRPC has.
   stream.on('wantTrailers', () => stream.sendTrailers({}));
   stream.on('response', (headers, _flags, raw?: string[]) => {
+    connection.heardAt = performance.now();
     begin = raw ?? [];
     note(headers);
   });
@@ -95,6 +97,7 @@ function listen(
       return done({ status, headers: begin, trailers, body });
     }
     if (stream.rstCode === constants.NGHTTP2_REFUSED_STREAM) return done('refused');
-    done({ failure: connection.failed(error) });
+    const died = connection.silentSince(openedAt) && performance.now() - openedAt < deadConnectionMs;
+    done(died ? 'refused' : { failure: connection.failed(error) });
   });
 }

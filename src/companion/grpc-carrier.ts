@@ -40,24 +40,24 @@ export class GrpcCarrier implements Carrier {
   readonly #upstream: Http2Upstream;
   readonly #sharedHeaders: ReadonlySet<string>;
   readonly #variant: VariantName | undefined;
-  readonly #onRetry: () => void;
+  readonly #mayRetry: () => boolean;
 
   /**
    * @param messageMax bytes of the largest message that is made of several
-   * @param onRetry is called when a call is sent again that the model has not begun
+   * @param mayRetry is asked before a call is sent again that the model has not begun
    */
   constructor(
     upstream: Http2Upstream,
     messageMax: number,
     sharedHeaders: ReadonlySet<string>,
     variant: VariantName | undefined,
-    onRetry: () => void,
+    mayRetry: () => boolean,
   ) {
     this.#upstream = upstream;
     this.callBytesMax = messageMax;
     this.#sharedHeaders = sharedHeaders;
     this.#variant = variant;
-    this.#onRetry = onRetry;
+    this.#mayRetry = mayRetry;
   }
 
   send(part: readonly Exchange[], { slices }: Spliced, done: (end: UpstreamEnd) => void): () => void {
@@ -77,7 +77,7 @@ export class GrpcCarrier implements Carrier {
     else headers['grpc-timeout'] = grpcTimeoutOf(timeoutMs);
     const framed = [frameHead(lengthOf(slices)), ...slices];
     const variant = first.renamed ? this.#variant : undefined;
-    return callUnary(this.#upstream, headers, framed, this.#onRetry, (end) => {
+    return callUnary(this.#upstream, headers, framed, this.#mayRetry, (end) => {
       done(variant && !('failure' in end) ? restored(end, variant) : end);
     });
   }

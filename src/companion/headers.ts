@@ -126,6 +126,11 @@ export function setHeader(raw: string[], name: string, value: string): void {
   else raw.push(name, value);
 }
 
+/** A flat list of headers without one of them. */
+export function without(headers: readonly string[], name: string): string[] {
+  return headers.filter((_, i) => (headers[i - (i % 2)] as string).toLowerCase() !== name);
+}
+
 /** The value of a header in a raw list, or undefined. */
 export function headerIn(raw: readonly string[], name: string): string | undefined {
   for (let i = 0; i < raw.length; i += 2) if ((raw[i] as string).toLowerCase() === name) return raw[i + 1];

@@ -32,7 +32,8 @@ export class Http2Call {
   readonly #caller: ServerHttp2Stream;
   readonly #grpc: boolean;
   readonly #id: string;
-  readonly #done: (result: string) => void;
+  readonly #begun: () => void;
+  readonly #done: (result: string, heard: boolean) => void;
   #model: ClientHttp2Stream | undefined;
   #connection: Http2Connection | undefined;
   /** Whatever the caller may still send is for nobody. */
@@ -40,25 +41,29 @@ export class Http2Call {
   /** The model has said everything. */
   #answered = false;
   #trailersOnly = false;
+  #heard = false;
   #ended = false;
   #result = 'left';
   #trailers: OutgoingHttpHeaders = {};
 
   /**
-   * @param done hears once how it ended: a status of gRPC, a status class, a failure, or `left`
+   * @param begun hears once that the model says something
+   * @param done hears once how it ended, and whether the model said anything: a status of gRPC, a status class, a failure, or `left`
    * @param read all that the caller sends, where it has been read already
    */
   constructor(
     request: IncomingMessage,
     response: ServerResponse,
     upstream: Http2Upstream,
-    done: (result: string) => void,
+    begun: () => void,
+    done: (result: string, heard: boolean) => void,
     read?: Buffer,
   ) {
     this.#response = response;
     this.#caller = response.stream as ServerHttp2Stream;
     this.#grpc = isGrpc(request);
     this.#id = requestIdOf(request);
+    this.#begun = begun;
     this.#done = done;
     this.#caller.on('error', ignore);
     this.#caller.on('close', () => this.#callerClosed());
@@ -153,6 +158,7 @@ export class Http2Call {
   }
 
   #respond(headers: IncomingHttpHeaders, flags: number, raw: readonly string[]): void {
+    this.#hear();
     const caller = this.#caller;
     if (caller.destroyed || caller.closed || caller.headersSent) return;
     const endStream = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
@@ -199,6 +205,7 @@ export class Http2Call {
     const itsOwn = code === constants.NGHTTP2_REFUSED_STREAM || !connection.session.destroyed;
     if (code === constants.NGHTTP2_NO_ERROR || !itsOwn) return this.refuse(connection.failure(error));
     // The model ended this call only: its caller hears the same word from us.
+    this.#hear();
     this.#end('reset');
     caller.close(code);
   }
@@ -211,10 +218,16 @@ export class Http2Call {
     });
   }
 
+  #hear(): void {
+    if (this.#heard) return;
+    this.#heard = true;
+    this.#begun();
+  }
+
   #end(result: string): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#done(result);
+    this.#done(result, this.#heard);
   }
 }
 

@@ -71,6 +71,8 @@ export class Http2Upstream {
 /** A connection and how far it came. */
 export class Http2Connection {
   readonly session: ClientHttp2Session;
+  /** When an answer last began on it; 0: none has. */
+  heardAt = 0;
   #connected = false;
   #spoke = false;
   #calls = 0;
@@ -100,6 +102,11 @@ export class Http2Connection {
   /** Whether it takes another call. */
   get usable(): boolean {
     return !this.session.closed && !this.session.destroyed;
+  }
+
+  /** Whether it is gone, had answered before, and has not since then: what was written to it reached nobody. */
+  silentSince(openedAt: number): boolean {
+    return this.session.destroyed && this.heardAt > 0 && this.heardAt < openedAt;
   }
 
   request(headers: OutgoingHttpHeaders, endStream: boolean): ClientHttp2Stream {

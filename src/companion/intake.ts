@@ -13,6 +13,7 @@ import { Arrivals } from './arrivals.ts';
 import { BatchCall, type CallContext } from './batch-call.ts';
 import { type BodyEnd, type ByteBudget, readBody } from './body.ts';
 import type { Carrier } from './carrier.ts';
+import type { Circuit } from './circuit.ts';
 import { codeOfReason, type ErrorCode, knownCode } from './errors.ts';
 import { Exchange } from './exchange.ts';
 import { messageIn } from './grpc-frame.ts';
@@ -22,13 +23,16 @@ import { LaneKeys } from './lane-keys.ts';
 import type { Tracing } from './observing/tracing.ts';
 import type { PassThrough } from './pass-through.ts';
 import type { LivePolicy } from './policy-in-force.ts';
-import { ResendBudget } from './resend-budget.ts';
+import { Quarantines } from './quarantines.ts';
+import type { ResendBudget } from './resend-budget.ts';
 import type { Dispatched, Scheduler } from './scheduler.ts';
 import type { VariantName } from './variant-name.ts';
 
 /** Larger bodies pass through. */
 const batchedBodyMax = 4 * 1024 * 1024;
 const aloneMax = 1024;
+/** Of the hard timeout: a request may have waited for a slot before. */
+const silentShare = 0.5;
 /** As what passes: a model may take this long. In ms. */
 const renamedMsMax = 300_000;
 
@@ -39,6 +43,8 @@ export interface IntakeParts {
   readonly scheduler: Scheduler;
   readonly carriers: Readonly<Record<ProtocolName, Carrier>>;
   readonly passThrough: PassThrough;
+  readonly circuit: Circuit;
+  readonly resends: ResendBudget;
   readonly budget: ByteBudget;
   readonly createProtocols: typeof createProtocols;
   readonly variant: VariantName | undefined;
@@ -71,11 +77,16 @@ export class Intake {
     this.#protocols = parts.createProtocols();
     this.#laneKeys = new LaneKeys(new Set(options.shareAcrossHeaders));
     this.#hints = new HintReader(options.trustHeaders, parts.policy);
+    const { metrics, scheduler, circuit } = parts;
+    const warnings = new RareWarnings(parts.log);
     this.#call = {
-      metrics: parts.metrics,
-      warnings: new RareWarnings(parts.log),
-      scheduler: parts.scheduler,
-      budget: new ResendBudget(),
+      metrics,
+      warnings,
+      scheduler,
+      circuit,
+      budget: parts.resends,
+      quarantines: new Quarantines({ metrics, warnings, scheduler }),
+      silenceMs: () => parts.policy().lateTimeoutMs * silentShare,
       tracing: parts.tracing,
       protocolFailed: (error) => this.#protocolFailed(error),
     };
@@ -87,7 +98,7 @@ export class Intake {
   }
 
   receive(request: IncomingMessage, response: ServerResponse, arrivedAt: number): void {
-    const { metrics, passThrough, variant } = this.#parts;
+    const { metrics, passThrough, variant, circuit } = this.#parts;
     const ownTarget = variant?.ownTarget(request.url ?? '');
     if (ownTarget !== undefined) request.url = ownTarget;
     const name = recognise(request.method ?? '', request.url ?? '', request.headers, request.httpVersionMajor);
@@ -103,6 +114,11 @@ export class Intake {
       metrics.requests.add(1, 'refused', 'queue-full');
       metrics.objective(arrivedAt, false);
       return carrier.fail(response, 'PL_QUEUE_FULL');
+    }
+    if (mode === 'act' && circuit.refuses(arrivedAt)) {
+      metrics.requests.add(1, 'refused', 'PL_CIRCUIT_OPEN');
+      metrics.objective(arrivedAt, false, true);
+      return carrier.fail(response, 'PL_CIRCUIT_OPEN');
     }
     const exchange = new Exchange(request, response, this.#protocols[name], carrier, arrivedAt);
     exchange.renamed = ownTarget !== undefined;

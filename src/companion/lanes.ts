@@ -1,3 +1,5 @@
+import type { Quarantine } from './quarantine.ts';
+
 /** What a companion knows of a lane beside what the kernel learns of it. */
 export interface Lane {
   readonly key: string;
@@ -5,10 +7,10 @@ export interface Lane {
   readonly target: string;
   readonly headers: string;
   requests: number;
-  /** Its replies could not be split: one request a call, for good. */
-  unsplittable: boolean;
-  /** One request a call until then, because too many batches were refused for their content. */
-  singlyUntil: number;
+  /** Where its requests did not go well together, or those of other lanes of its target. */
+  quarantine: Quarantine | undefined;
+  /** How many of its requests may share a call, as the kernel was told last. */
+  sharersMax: number;
 }
 
 /** Opens rows for lanes, follows the kernel when it reuses one, and watches which header keeps requests apart. */
@@ -38,7 +40,8 @@ export class LaneTable {
     const evicted = this.#byRow[row];
     if (evicted) this.#byKey.delete(evicted.key);
     const [target = '', headers = ''] = key.split('\u0001', 2);
-    const lane: Lane = { key, row, target, headers, requests: 0, unsplittable: false, singlyUntil: 0 };
+    const sharersMax = Number.POSITIVE_INFINITY;
+    const lane: Lane = { key, row, target, headers, requests: 0, quarantine: undefined, sharersMax };
     this.#byKey.set(key, lane);
     this.#byRow[row] = lane;
     this.#noteSplit(lane);
@@ -56,6 +59,13 @@ export class LaneTable {
 
   get size(): number {
     return this.#byKey.size;
+  }
+
+  /** How many have requests that are kept apart. */
+  quarantined(now: number): number {
+    let lanes = 0;
+    for (const { quarantine } of this.#byKey.values()) if (quarantine && quarantine.state(now) !== 'over') lanes++;
+    return lanes;
   }
 
   all(): Iterable<Lane> {

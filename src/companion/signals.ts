@@ -2,7 +2,8 @@ import type { DomainSignals } from '../kernels/batching.ts';
 import type { CompanionOptions } from '../policy/companion-options.ts';
 import type { CompanionMetrics } from '../telemetry/companion-metrics.ts';
 import type { Arrivals } from './arrivals.ts';
-import type { LaneTable } from './lanes.ts';
+import type { Circuit } from './circuit.ts';
+import type { Lane, LaneTable } from './lanes.ts';
 import type { PolicyInForce } from './policy-in-force.ts';
 
 const lanesShown = 32;
@@ -26,6 +27,7 @@ export interface SignalSource {
   /** Requests that queue-proxy holds back, on average over a second; null where there is none or it does not say. */
   readonly waitingUpstream: number | null;
   readonly draining: boolean;
+  readonly circuit: Circuit;
   readonly eventLoopLagMs: number;
 }
 
@@ -36,6 +38,7 @@ export interface SignalSource {
 export function signalsOf(source: SignalSource): object {
   const { scheduler, options, policy, arrivals } = source;
   const { signals } = scheduler;
+  const now = performance.now();
   const { mode, sloMs, sloQuantile, maxBatchSize, patience } = policy.current;
   const lanes = [...scheduler.lanes.all()].sort((one, other) => other.requests - one.requests).slice(0, lanesShown);
   return {
@@ -56,7 +59,7 @@ export function signalsOf(source: SignalSource): object {
     attainment: source.metrics.attained(),
     totals: source.metrics.totals(),
     arrivalRate: signals.arrivalRate(),
-    arrivals: arrivals.lastMinute(performance.now()),
+    arrivals: arrivals.lastMinute(now),
     busyShare: signals.busyShare(),
     waiting: scheduler.waiting,
     lateWaiting: signals.lateWaiting(),
@@ -64,9 +67,12 @@ export function signalsOf(source: SignalSource): object {
     inFlight: scheduler.inFlight,
     inFlightLimit: signals.parallelLimit(),
     eventLoopLagMs: source.eventLoopLagMs,
+    circuit: { state: source.circuit.state, triesInMs: source.circuit.pauseLeft(now) },
+    quarantinedLanes: scheduler.lanes.quarantined(now),
     lanes: lanes.map((lane) => ({
       target: lane.target,
       requests: lane.requests,
+      quarantine: quarantineOf(lane, now),
       capacity: signals.laneCapacity(lane.row),
       knee: signals.laneKnee(lane.row),
       latencyMs: sizesShown.map((items) => ({
@@ -78,4 +84,10 @@ export function signalsOf(source: SignalSource): object {
     lanesTotal: scheduler.lanes.size,
     mostSplittingHeader: scheduler.lanes.mostSplittingHeader(),
   };
+}
+
+/** Why requests of a lane are kept apart, and in how many ms it is tried again whether they need be; null where they are not. */
+function quarantineOf({ quarantine }: Lane, now: number): object | null {
+  const state = quarantine?.state(now) ?? 'over';
+  return quarantine && state !== 'over' ? { why: quarantine.why, state, triesInMs: quarantine.pauseLeft(now) } : null;
 }

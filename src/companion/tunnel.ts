@@ -9,21 +9,31 @@ import { failureOf } from './upstream.ts';
 /** How long the model may take to accept a connection, and to answer the handshake. */
 const connectTimeoutMs = 2000;
 const handshakeTimeoutMs = 30_000;
+/** A tunnel in which nobody says anything for so long is given up. */
+const idleMs = 3_600_000;
 
 /**
  * Connects a protocol upgrade (WebSocket) with the model. Once the model has agreed, bytes flow both ways and nothing is
  * read. An answer other than 101 goes to the caller and ends the connection: further requests on it would pass unseen.
  *
- * @param done hears once how it ended: `upgrade`, a status class, or a failure.
+ * @param begun hears once that the model answers
+ * @param done hears once whether it did, and how it ended: `upgrade`, a status class, or a failure.
  */
 export function openTunnel(
   upstream: URL,
   request: IncomingMessage,
   socket: Socket,
   head: Buffer,
-  done: (result: string) => void,
+  begun: () => void,
+  done: (result: string, heard: boolean) => void,
 ): void {
   let result = 'left';
+  let heard = false;
+  const hear = () => {
+    clearTimeout(timer);
+    heard = true;
+    begun();
+  };
   // Read from the start: a caller that leaves during the handshake is noticed by nothing else.
   const early = new Held();
   early.write(head);
@@ -45,11 +55,12 @@ export function openTunnel(
   socket.once('close', () => {
     clearTimeout(timer);
     call.destroy();
-    done(result);
+    done(result, heard);
   });
   call.once('upgrade', (reply: IncomingMessage, model: Socket, first: Buffer) => {
-    clearTimeout(timer);
+    hear();
     result = 'upgrade';
+    socket.setTimeout(idleMs, () => socket.destroy());
     socket.write(headOf(reply, reply.rawHeaders));
     socket.write(first);
     model.on('error', () => model.destroy());
@@ -59,7 +70,7 @@ export function openTunnel(
     early.pipe(model);
   });
   call.once('response', (reply) => {
-    clearTimeout(timer);
+    hear();
     result = `${Math.floor((reply.statusCode ?? 0) / 100)}xx`;
     socket.unpipe(early);
     socket.resume();

@@ -20,18 +20,18 @@ const replyMax = 256 * 1024 * 1024;
  * A kept connection that dies this soon after a call was written had been closed before the call arrived: the reset comes
  * back in one round trip. Later the model may have read the call, and it is not sent again.
  */
-const deadConnectionMs = 10;
+export const deadConnectionMs = 10;
 
 /** Calls to the model server: kept connections, whole bodies, one retry where no byte reached the model. */
 export class Upstream {
   readonly #origin: string;
   readonly #pool: Pool;
-  readonly #onRetry: () => void;
+  readonly #mayRetry: () => boolean;
 
-  /** @param onRetry is called when a call is sent again because its kept connection was dead. */
-  constructor(origin: URL, connections: number, onRetry: () => void) {
+  /** @param mayRetry is asked before a call is sent again because its kept connection was dead. */
+  constructor(origin: URL, connections: number, mayRetry: () => boolean) {
     this.#origin = origin.origin;
-    this.#onRetry = onRetry;
+    this.#mayRetry = mayRetry;
     this.#pool = new Pool(this.#origin, {
       connections,
       pipelining: 1,
@@ -52,11 +52,10 @@ export class Upstream {
     if (slices.length > 1) headers.push('content-length', String(lengthOf(slices)));
     const options = { path, method: 'POST' as const, headers, body: body as Buffer, reset: false };
     call.onDeadConnection = () => {
-      this.#onRetry();
+      if (!this.#mayRetry()) return false;
       // A connection of its own: another kept one may be as dead.
-      const client = new Client(this.#origin, { connect: { timeout: 2000 }, headersTimeout: 0, bodyTimeout: 0 });
-      client.dispatch({ ...options, reset: true }, call);
-      void client.close().catch(() => {});
+      sendOnOwnConnection(this.#origin, options, call, 0);
+      return true;
     };
     try {
       this.#pool.dispatch(options, call);
@@ -69,6 +68,18 @@ export class Upstream {
   async close(): Promise<void> {
     await this.#pool.destroy();
   }
+}
+
+/** Sends a call on a connection that it has for itself. `timeoutMs`: how long the model may be silent; 0: for ever. */
+export function sendOnOwnConnection(
+  origin: string,
+  options: Dispatcher.DispatchOptions,
+  handler: Dispatcher.DispatchHandler,
+  timeoutMs: number,
+): void {
+  const client = new Client(origin, { connect: { timeout: 2000 }, headersTimeout: timeoutMs, bodyTimeout: timeoutMs });
+  client.dispatch({ ...options, reset: true }, handler);
+  void client.close().catch(() => {});
 }
 
 /** A body that is written slice by slice, and again from its beginning where a call is sent again. */
@@ -86,7 +97,8 @@ class SlicedBody {
 
 /** One call and its one end. */
 class Call implements Dispatcher.DispatchHandler {
-  onDeadConnection: (() => void) | undefined;
+  /** Sends it again, where that may be. */
+  onDeadConnection: (() => boolean) | undefined;
   readonly #done: (end: UpstreamEnd) => void;
   readonly #chunks: Buffer[] = [];
   #controller: Dispatcher.DispatchController | undefined;
@@ -142,12 +154,10 @@ class Call implements Dispatcher.DispatchHandler {
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     if (this.#ended) return;
-    const soon = performance.now() - this.#startedAt < deadConnectionMs;
     const retry = this.onDeadConnection;
-    if (retry && this.#status === 0 && soon && wasUsedBefore(error)) {
+    if (retry && this.#status === 0 && diedUnheard(error, this.#startedAt)) {
       this.onDeadConnection = undefined;
-      retry();
-      return;
+      if (retry()) return;
     }
     this.end({ failure: failureOf(error) });
   }
@@ -176,6 +186,11 @@ export function rawHeadersOf(controller: Dispatcher.DispatchController): string[
 }
 
 const used = new WeakSet<Error>();
+
+/** Whether a call that began then met a connection which had been closed before: no byte of it reached the model. */
+export function diedUnheard(error: Error, startedAt: number): boolean {
+  return performance.now() - startedAt < deadConnectionMs && wasUsedBefore(error);
+}
 
 /** Whether the error is that of a connection which had answered before. */
 function wasUsedBefore(error: Error): boolean {

@@ -12,6 +12,9 @@ export interface CompanionGauges {
   lanes(): number;
   arrivalRate(): number;
   busyShare(): number;
+  quarantinedLanes(): number;
+  /** 0 closed, 1 half-open, 2 open. */
+  circuitState(): number;
   eventLoopLagMs(): number;
   payloadEvents(): number;
   payloadBytes(): number;
@@ -83,6 +86,15 @@ export class CompanionMetrics {
     'paceline_unsplittable_replies_total',
     'Replies that could not be split among their callers, by what was wrong.',
     [{ name: 'wrong', values: ['not-json', 'not-protobuf', 'count', 'shape', 'too-large'] }],
+  );
+  readonly quarantines = new Counter(
+    'paceline_quarantines_total',
+    'Times that a lane began to be served one by one because its requests did not go well together, by why.',
+    [{ name: 'why', values: ['unsplittable', 'refused', 'fails-together'] }],
+  );
+  readonly circuitOpenings = new Counter(
+    'paceline_circuit_openings_total',
+    'Times that the model was not there for so many calls that further ones were refused at once.',
   );
   readonly passedWhy = new Counter(
     'paceline_pass_through_total',
@@ -194,6 +206,8 @@ export class CompanionMetrics {
       this.upstreamCalls,
       this.resends,
       this.unsplittable,
+      this.quarantines,
+      this.circuitOpenings,
       this.passedWhy,
       this.advisedBatches,
       this.advisedItems,
@@ -219,6 +233,16 @@ export class CompanionMetrics {
       new Gauge('paceline_in_flight_batches', 'Batches at the model.', gauges.inFlight),
       new Gauge('paceline_in_flight_limit', 'Learned bound of batches at the model.', gauges.parallelLimit),
       new Gauge('paceline_lanes', 'Lanes in use: sets of requests that may share a batch.', gauges.lanes),
+      new Gauge(
+        'paceline_quarantined_lanes',
+        'Lanes whose requests are served one by one, or by twos to try again.',
+        gauges.quarantinedLanes,
+      ),
+      new Gauge(
+        'paceline_circuit_state',
+        'Whether calls go to the model: 0 closed, they do; 1 half-open, one tries; 2 open, none.',
+        gauges.circuitState,
+      ),
       new Gauge('paceline_arrival_rate', 'Estimated items a second.', gauges.arrivalRate),
       new Gauge('paceline_busy_ratio', 'Share of time in which the model works for this companion.', gauges.busyShare),
       new Gauge(

@@ -1,7 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import * as assert from 'uvu/assert';
+import type { Resend } from '../../src/companion/batch-call.ts';
 import type { EventResult } from '../../src/companion/observing/event-queue.ts';
+import { quarantineReasons } from '../../src/companion/quarantine.ts';
 import type { UpstreamFailure } from '../../src/companion/upstream.ts';
 import type { SplitFailure } from '../../src/protocol/protocol.ts';
 import { CompanionMetrics } from '../../src/telemetry/companion-metrics.ts';
@@ -22,6 +24,8 @@ function create(): CompanionMetrics {
     lanes: () => 5,
     arrivalRate: () => 6.5,
     busyShare: () => 0.25,
+    quarantinedLanes: () => 0,
+    circuitState: () => 0,
     eventLoopLagMs: () => 12,
     payloadEvents: () => 2,
     payloadBytes: () => 100,
@@ -191,8 +195,14 @@ suite('companion metrics', (test) => {
       .join('\n');
     const used = (pattern: RegExp) => [...new Set([...source.matchAll(pattern)].flatMap((match) => match.slice(1)))];
     assert.equal(used(/#(?:pass|sendAlone)\(exchange, '([^']+)'/g).sort(), valuesOf(metrics.passedWhy));
-    const resends = used(/resends\.add\([^;]*?'([^']+)'(?: : '([^']+)')?\)/g).filter((value) => value !== undefined);
-    assert.equal(resends.sort(), valuesOf(metrics.resends));
+    const resends: Record<Resend | 'dead-connection', true> = {
+      bisect: true,
+      halve: true,
+      unsplittable: true,
+      'dead-connection': true,
+    };
+    assert.equal(valuesOf(metrics.resends), Object.keys(resends).sort());
+    assert.equal(valuesOf(metrics.quarantines), [...quarantineReasons].sort());
     const outcomes = used(/requests\.add\(1, '([^']+)'/g);
     for (const outcome of outcomes) assert.ok(valuesOf(metrics.requests).includes(outcome), outcome);
   });
