@@ -155,11 +155,14 @@ export class KubeClient implements KubeApi {
 }
 
 function errorOf(status: number, body: unknown, retryAfter?: string): KubeError {
-  const { reason, message } = (body ?? {}) as { reason?: unknown; message?: unknown };
+  const { reason, message, details } = (body ?? {}) as { reason?: unknown; message?: unknown; details?: unknown };
+  const { causes } = (details ?? {}) as { causes?: unknown };
+  // The one refusal whose own reason, Forbidden, says less than its cause.
+  const ending = Array.isArray(causes) && causes.some((cause) => cause?.reason === 'NamespaceTerminating');
   const seconds = Number(retryAfter);
   return new KubeError(
     status,
-    typeof reason === 'string' ? reason : 'Unknown',
+    ending ? 'NamespaceTerminating' : typeof reason === 'string' ? reason : 'Unknown',
     typeof message === 'string' ? message : `the Kubernetes API answered ${status}`,
     Number.isFinite(seconds) ? seconds * 1000 : undefined,
   );

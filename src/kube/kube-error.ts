@@ -25,6 +25,11 @@ export function isNotFound(error: unknown): boolean {
   return error instanceof KubeError && error.status === 404;
 }
 
+/** The namespace is on its way out, and takes nothing new. */
+export function isEnding(error: unknown): boolean {
+  return error instanceof KubeError && error.reason === 'NamespaceTerminating';
+}
+
 /** The history that a watch asked for is gone: list again. */
 export function isExpired(error: unknown): boolean {
   return error instanceof KubeError && (error.status === 410 || error.reason === 'Expired');

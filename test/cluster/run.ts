@@ -5,8 +5,9 @@
 //   npm run test:cluster -- --keep       leaves the cluster running, without the tests of its end
 //   npm run test:full                    the long forms too (PACELINE_FULL=1 for the files)
 //
-// Files directly below test/cluster/ run inside the cluster's network, one after the other. Those below lifecycle/ run
-// outside it, after them and in the order of their names: they start and end clusters.
+// Files directly below test/cluster/ run inside the cluster's network, some at the same time (schedule.ts); in the full run
+// one after the other. Those below lifecycle/ run outside it, after them and in the order of their names: they start and end
+// clusters.
 //
 // The last line is `N passed, N failed`. Where the machine cannot run a cluster, the files are reported as skipped, with
 // the reason before the summary.
@@ -19,8 +20,11 @@ import { enterNetwork } from './kubectl.ts';
 import { lastState } from './last-state.ts';
 import { withLock } from './lock.ts';
 import { whyNot } from './requirements.ts';
+import { scheduleOf } from './schedule.ts';
 import { paths, projectRoot, sources } from './settings.ts';
 import { running, up } from './up.ts';
+
+type Command = [string, ...string[]];
 
 const fileTimeoutMs = { usual: 600_000, full: 1_800_000 };
 
@@ -46,10 +50,8 @@ async function runAll(): Promise<void> {
   const ranBefore = running() !== undefined;
   try {
     if (inside.length > 0) await withLock(() => up({ level: 'kserve', knative: running()?.knative ?? '1.23' }));
-    for (const file of inside) {
-      await runOne(file, [...enterNetwork, process.execPath, '--import', 'tsx', file]);
-    }
-    for (const file of lifecycle) await runOne(file, [process.execPath, '--import', 'tsx', file]);
+    await runInside();
+    for (const file of lifecycle) await runTwice(file, [process.execPath, '--import', 'tsx', file]);
   } catch (error) {
     console.log(`FAIL the cluster does not come up\n${(error as Error).message}`);
     result.failed++;
@@ -62,21 +64,55 @@ async function runAll(): Promise<void> {
   await withLock(() => down()).catch((error: Error) => progress(error.message));
 }
 
-/** Runs a file, and where it fails once more: a node of two cores stalls at times. Both runs are shown, the last counts. */
-async function runOne(file: string, command: [string, ...string[]]): Promise<void> {
-  const run = (): Promise<FileResult> =>
-    runTestFile(command, {
-      cwd: projectRoot,
-      env: { KUBECONFIG: paths.kubeconfig, ...(full ? { PACELINE_FULL: '1' } : {}) },
-      timeoutMs: full ? fileTimeoutMs.full : fileTimeoutMs.usual,
-    });
-  let outcome = await run();
-  if (outcome.failed > 0) {
-    console.log(`AGAIN ${basename(file)} failed and is run once more; what it said:`);
-    console.log(outcome.output.replaceAll(/^(figure: |skip )/gm, '  $1'));
-    console.log(await lastState());
-    outcome = await run();
+/** Those inside the cluster's network as they are scheduled. What fails among others runs once more in the end, alone. */
+async function runInside(): Promise<void> {
+  const fileOf = (name: string) => join(sources, `${name}.test.ts`);
+  const commandOf = (file: string): Command => [...enterNetwork, process.execPath, '--import', 'tsx', file];
+  const again: string[] = [];
+  for (const lists of scheduleOf(
+    inside.map((file) => basename(file, '.test.ts')),
+    full,
+  )) {
+    await Promise.all(
+      lists.map(async (list) => {
+        for (const file of list.map(fileOf)) {
+          const outcome = await run(commandOf(file));
+          if (outcome.failed > 0) {
+            again.push(file);
+            await tellAgain(file, outcome);
+          } else await tell(file, outcome);
+        }
+      }),
+    );
   }
+  for (const file of again) await tell(file, await run(commandOf(file)));
+}
+
+/** Runs a file, and where it fails once more: a node of two cores stalls at times. Both runs are shown, the last counts. */
+async function runTwice(file: string, command: Command): Promise<void> {
+  let outcome = await run(command);
+  if (outcome.failed > 0) {
+    await tellAgain(file, outcome);
+    outcome = await run(command);
+  }
+  await tell(file, outcome);
+}
+
+function run(command: Command): Promise<FileResult> {
+  return runTestFile(command, {
+    cwd: projectRoot,
+    env: { KUBECONFIG: paths.kubeconfig, ...(full ? { PACELINE_FULL: '1' } : {}) },
+    timeoutMs: full ? fileTimeoutMs.full : fileTimeoutMs.usual,
+  });
+}
+
+async function tellAgain(file: string, { output, seconds }: FileResult): Promise<void> {
+  console.log(`AGAIN ${basename(file)} failed after ${seconds.toFixed(1)} s and is run once more; what it said:`);
+  console.log(output.replaceAll(/^(figure: |skip )/gm, '  $1'));
+  console.log(await lastState());
+}
+
+async function tell(file: string, outcome: FileResult): Promise<void> {
   result.passed += outcome.passed;
   result.failed += outcome.failed;
   result.skipped += outcome.skipped;

@@ -132,7 +132,11 @@ suite("rollouts over KServe's own bookkeeping", (test) => {
   test.after(() => space.remove());
 
   test('a good model promoted, a slow one rolled back, one edited on the way, no failed request', async () => {
-    await applyAsUser(inferenceService(space.name, name, { mode: 'Knative', model: { ...quick, VERSION: '1' } }));
+    // Where the machine stalls for a second, Knative would start pods until it stalls for good.
+    const predictor = { maxReplicas: 3 };
+    await applyAsUser(
+      inferenceService(space.name, name, { mode: 'Knative', model: { ...quick, VERSION: '1' }, predictor }),
+    );
     await ready('isvc', space.name, name);
     const host = hostOf.inferenceService(space.name, name, 'Knative');
     const load = new OpenLoad(host, `/v1/models/${name}:predict`, { instances: [[1, 2]] }, 60);

@@ -2,6 +2,7 @@ import { planReasonName } from '../../kernels/plan-reasons.ts';
 import { type Chance, type Clock, jittered } from '../../kube/clock.ts';
 import type { EventRecorder, EventSubject } from '../../kube/event-recorder.ts';
 import type { KubeApi } from '../../kube/kube-api.ts';
+import { isEnding } from '../../kube/kube-error.ts';
 import { kinds } from '../../kube/objects.ts';
 import type { Again } from '../../kube/work-queue.ts';
 import type { ServicePlan } from '../../planner/service-plan.ts';
@@ -100,7 +101,13 @@ export class Reconciler {
     if (!choice.optedIn) return await this.#optedOut(key, target, choice);
     if (!choice.chosen) {
       await this.#keep(target);
-      await makePolicy(this.#parts.api, target);
+      try {
+        await makePolicy(this.#parts.api, target);
+      } catch (error) {
+        if (!isEnding(error)) throw error;
+        // The service goes with its namespace, which the watch tells us.
+        return { afterMs: periodMs };
+      }
       return { afterMs: fastPeriodMs };
     }
     const memory = this.memoryOf(key);

@@ -10,6 +10,11 @@ export interface Ended {
   readonly version: string;
 }
 
+/** Those that a companion gave up as too late for their callers, which is a 504, are late and not lost. */
+export function lost(ended: readonly Ended[]): Ended[] {
+  return ended.filter(({ status }) => status !== 200 && status !== 504);
+}
+
 /**
  * Requests at a steady rate, whether or not answers come: callers do not wait for each other. Latency counts from when a
  * request should have been sent.

@@ -45,6 +45,22 @@ suite('reconcile a service', (test) => {
     await part.stop();
   });
 
+  test('in a namespace that is on its way out no policy can be made, which is nothing to tell of', async () => {
+    const rig = new ControllerRig();
+    rig.api.before = (verb, { kind }) => {
+      if (verb !== 'create' || kind !== 'InferencePolicy') return;
+      throw new KubeError(403, 'NamespaceTerminating', 'the namespace is being terminated');
+    };
+    await rig.start();
+    const part = await rig.controller(lead);
+    await rig.clock.advance(120_000);
+    assert.equal(
+      rig.log.lines.filter(({ level }) => level !== 'info'),
+      [],
+    );
+    await part.stop();
+  });
+
   test('a service without our annotation is left alone', async () => {
     const { rig, part } = await running({ team: 'a' });
     assert.is(rig.policy(), undefined);
