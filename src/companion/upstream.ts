@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import { buildConnector, Client, type Dispatcher, Pool } from './http-client.ts';
 
 /** What the model answered, whole. */
@@ -185,18 +186,14 @@ export function rawHeadersOf(controller: Dispatcher.DispatchController): string[
   return raw.map((each) => (typeof each === 'string' ? each : each.toString('latin1')));
 }
 
-const used = new WeakSet<Error>();
+const unanswered = new WeakSet<Error>();
 
-/** Whether a call that began then met a connection which had been closed before: no byte of it reached the model. */
+/**
+ * Whether a call that began then met a connection which had been closed before: it had answered, but not a byte to this
+ * call, no byte of which reached the model.
+ */
 export function diedUnheard(error: Error, startedAt: number): boolean {
-  return performance.now() - startedAt < deadConnectionMs && wasUsedBefore(error);
-}
-
-/** Whether the error is that of a connection which had answered before. */
-function wasUsedBefore(error: Error): boolean {
-  if (used.has(error)) return true;
-  const socket = (error as { socket?: { bytesRead?: number } }).socket;
-  return (socket?.bytesRead ?? 0) > 0;
+  return performance.now() - startedAt < deadConnectionMs && unanswered.has(error);
 }
 
 /** Errors of the operating system do not say which connection they belong to, so each socket marks its own. */
@@ -205,10 +202,20 @@ export function markingConnector(): buildConnector.connector {
   return (options, callback) => {
     connect(options, (...result) => {
       const socket = result[1];
-      socket?.prependListener('error', (error: Error) => {
-        if (socket.bytesRead > 0) used.add(error);
-      });
+      if (socket) markErrors(socket);
       callback(...result);
     });
   };
+}
+
+function markErrors(socket: Socket): void {
+  const write = socket.write;
+  let readBefore = 0;
+  socket.write = function (this: Socket, ...args: unknown[]) {
+    readBefore = socket.bytesRead;
+    return write.apply(this, args as Parameters<Socket['write']>);
+  };
+  socket.prependListener('error', (error: Error) => {
+    if (socket.bytesRead > 0 && socket.bytesRead === readBefore) unanswered.add(error);
+  });
 }
