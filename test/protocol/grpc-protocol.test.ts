@@ -3,131 +3,23 @@ import * as assert from 'uvu/assert';
 import { WireKernel, WireStatus } from '../../src/kernels/wire.ts';
 import type { BodyRefusal, MergeInput, Spliced, SplitFailure } from '../../src/protocol/protocol.ts';
 import { createProtocols } from '../../src/protocol/protocols.ts';
+import { type Element, type MessageClient, messageClients, replyOf, requestOf } from '../support/client-messages.ts';
 import {
   decodeRequest,
   decodeResponse,
   encodeRequest,
   encodeResponse,
-  type InferParameter,
   type InferRequest,
   type InferResponse,
   type InferTensor,
 } from '../support/infer-messages.ts';
-import { chance } from '../support/mutations.ts';
+import { chance, mutateMessage } from '../support/mutations.ts';
 import { propertyRuns } from '../support/property-runs.ts';
-import { type RawForm, type RawRows, rawForms, rowOf } from '../support/raw-bodies.ts';
 import { referenceMessage } from '../support/reference-messages.ts';
 import { suite } from '../support/suite.ts';
 
-type Element = number | boolean | string | Buffer;
-
-/** Fields of InferTensorContents, the datatype that each is for, and elements of it. */
-const typed: Record<string, [string, fc.Arbitrary<Element>]> = {
-  bool_contents: ['BOOL', fc.boolean()],
-  int_contents: ['INT32', fc.oneof(fc.integer(), fc.constantFrom(0, -1, 127, 128))],
-  int64_contents: ['INT64', fc.constantFrom('0', '-1', '9007199254740993', '-9223372036854775808', '63')],
-  uint_contents: ['UINT8', fc.nat(300)],
-  uint64_contents: ['UINT64', fc.constantFrom('0', '18446744073709551615', '127', '128')],
-  fp32_contents: ['FP32', fc.float({ noNaN: true }).map(Math.fround)],
-  fp64_contents: ['FP64', fc.double({ noNaN: true })],
-  bytes_contents: ['BYTES', fc.uint8Array({ maxLength: 5 }).map((bytes) => Buffer.from(bytes))],
-};
-
-/** A client: what is the same in all of its requests, and the rows of each. */
-interface Client {
-  raw: boolean;
-  forms: (RawForm & { field: string })[];
-  withId: boolean;
-  withLimits: boolean;
-  /** Says of each tensor how many raw bytes it has, as KServe's client and server do. */
-  withSizes: boolean;
-  model: string;
-  requests: { items: number; id: string; timeout: number; rows: (RawRows | Element[])[] }[];
-}
-
-const clients: fc.Arbitrary<Client> = fc
-  .record({
-    raw: fc.boolean(),
-    forms: fc.array(
-      fc
-        .tuple(rawForms, fc.constantFrom(...Object.keys(typed)))
-        .map(([form, field]) => ({ ...form, raw: true, field })),
-      { minLength: 1, maxLength: 3 },
-    ),
-    withId: fc.boolean(),
-    withLimits: fc.boolean(),
-    withSizes: fc.boolean(),
-    model: fc.constantFrom('m', 'x'.repeat(130), 'm'.repeat(1100)),
-    sizes: fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 1, maxLength: 4 }),
-  })
-  .chain(({ sizes, ...client }) =>
-    fc
-      .tuple(
-        ...sizes.map((items) =>
-          fc.record({
-            items: fc.constant(items),
-            id: fc.constantFrom('a', 'é😀', 'x'.repeat(200)),
-            timeout: fc.constantFrom(1, 300, 5_000_000),
-            rows: fc.tuple(...client.forms.map((form) => (client.raw ? rawRows(form, items) : elements(form, items)))),
-          }),
-        ),
-      )
-      .map((requests) => ({ ...client, requests })),
-  );
-
-function rawRows(form: RawForm, items: number): fc.Arbitrary<RawRows> {
-  return fc.array(rowOf(form), { minLength: items, maxLength: items });
-}
-
-function elements(form: RawForm & { field: string }, items: number): fc.Arbitrary<Element[]> {
-  const count = form.rest.reduce((product, each) => product * each, items);
-  return fc.array(typed[form.field]?.[1] as fc.Arbitrary<Element>, { minLength: count, maxLength: count });
-}
-
-function tensorsOf(client: Client, items: number, rows: Client['requests'][number]['rows']): InferTensor[] {
-  return client.forms.map(({ name, datatype, rest, field }, i) => ({
-    name,
-    datatype: client.raw ? datatype : (typed[field]?.[0] as string),
-    shape: [items, ...rest],
-    ...(client.raw && client.withSizes ? { parameters: { binary_data_size: sizeOf(rows[i] as Buffer[]) } } : {}),
-    ...(client.raw ? {} : { contents: { [field]: rows[i] as Element[] } }),
-  }));
-}
-
-function sizeOf(rows: readonly Buffer[]): InferParameter {
-  return { int64_param: rows.reduce((sum, { length }) => sum + length, 0) };
-}
-
-function rawsOf(client: Client, rows: Client['requests'][number]['rows']): Buffer[] {
-  return client.raw ? rows.map((own) => Buffer.concat(own as Buffer[])) : [];
-}
-
-/** A client's request of these rows, as protobufjs writes it. */
-function requestOf(client: Client, { items, id, timeout, rows }: Client['requests'][number]): Buffer {
-  const request: InferRequest = {
-    model_name: client.model,
-    ...(client.withId ? { id } : {}),
-    ...(client.withLimits ? { parameters: { timeout: { int64_param: timeout }, mode: { string_param: 'a' } } } : {}),
-    inputs: tensorsOf(client, items, rows),
-    outputs: [{ name: 'y' }],
-    raw_input_contents: rawsOf(client, rows),
-  };
-  return encodeRequest(request);
-}
-
-function replyOf(client: Client, { items, id, rows }: Client['requests'][number]): Buffer {
-  const response: InferResponse = {
-    model_name: client.model,
-    ...(client.withId ? { id } : {}),
-    parameters: { cost: { int64_param: 3 } },
-    outputs: tensorsOf(client, items, rows),
-    raw_output_contents: rawsOf(client, rows),
-  };
-  return encodeResponse(response);
-}
-
 /** The rows of all requests, tensor by tensor, with what the first says and the longest timeout. */
-function joined({ requests }: Client): Client['requests'][number] {
+function joined({ requests }: MessageClient): MessageClient['requests'][number] {
   const [first] = requests;
   return {
     items: requests.reduce((sum, { items }) => sum + items, 0),
@@ -311,7 +203,7 @@ for (const flavour of ['simd', 'scalar', 'debug'] as const) {
     test('merges and splits byte for byte as the same client would have written it, and the model answered', () => {
       let merges = 0;
       fc.assert(
-        fc.property(clients, (client) => {
+        fc.property(messageClients, (client) => {
           const inputs = client.requests.map((each) => input(requestOf(client, each)));
           assert.is(new Set(inputs.map(({ measured }) => measured.signature)).size, 1);
           const all = joined(client);
@@ -324,7 +216,7 @@ for (const flavour of ['simd', 'scalar', 'debug'] as const) {
           const parts = grpc.split(replyOf(client, all), inputs);
           assert.ok(Array.isArray(parts), JSON.stringify(parts));
           for (const [i, part] of parts.entries()) {
-            const own = replyOf(client, client.requests[i] as Client['requests'][number]);
+            const own = replyOf(client, client.requests[i] as MessageClient['requests'][number]);
             assert.equal(whole(part).toString('hex'), own.toString('hex'));
           }
         }),
@@ -356,13 +248,13 @@ for (const flavour of ['simd', 'scalar', 'debug'] as const) {
     test('mutated messages are what the plain reference says they are', () => {
       const outcomes = new Map<string, number>();
       fc.assert(
-        fc.property(clients, fc.boolean(), fc.nat(), (client, reply, seed) => {
+        fc.property(messageClients, fc.boolean(), fc.nat(), (client, reply, seed) => {
           const below = chance(seed);
-          const first = client.requests[0] as Client['requests'][number];
+          const first = client.requests[0] as MessageClient['requests'][number];
           const original = reply ? replyOf(client, first) : requestOf(client, first);
           for (let i = 0; i < 12; i++) {
             let body = original;
-            for (let changes = i === 0 ? 0 : 1 + below(2); changes > 0; changes--) body = mutateBytes(body, below);
+            for (let changes = i === 0 ? 0 : 1 + below(2); changes > 0; changes--) body = mutateMessage(body, below);
             const expected = referenceMessage(body, reply);
             const scan = kernel.measureMessage(body, reply);
             const forwarded = scan.status === WireStatus.PassThrough || scan.status === WireStatus.TooMany;
@@ -447,35 +339,4 @@ for (const flavour of ['simd', 'scalar', 'debug'] as const) {
       assert.is((grpc.split(typedReply, inputs) as SplitFailure).failed, 'too-large');
     });
   });
-}
-
-/** One change of a few bytes: flipped, put in, taken out, or doubled. */
-function mutateBytes(body: Buffer, below: (n: number) => number): Buffer {
-  const at = below(body.length + 1);
-  const length = 1 + below(4);
-  switch (below(5)) {
-    case 0: {
-      const flipped = Buffer.from(body);
-      if (at < body.length) flipped[at] = (flipped[at] as number) ^ (1 << below(8));
-      return flipped;
-    }
-    case 1:
-      return Buffer.concat([body.subarray(0, at), body.subarray(at + length)]);
-    case 2:
-      return body.subarray(0, at);
-    case 3:
-      return Buffer.concat([body.subarray(0, at + length), body.subarray(at)]);
-    default: {
-      const more = [
-        hex('7a 02 0102'),
-        hex('78 05'),
-        hex('3a 00'),
-        hex('1a 01 61'),
-        hex('2a 00'),
-        hex('ff'),
-        hex('80 00'),
-      ];
-      return Buffer.concat([body.subarray(0, at), more[below(more.length)] as Buffer, body.subarray(at)]);
-    }
-  }
 }

@@ -3,36 +3,19 @@ import * as assert from 'uvu/assert';
 import { WireKernel, WireStatus } from '../../src/kernels/wire.ts';
 import type { BodyRefusal, MergeInput, Spliced, SplitFailure } from '../../src/protocol/protocol.ts';
 import { createProtocols } from '../../src/protocol/protocols.ts';
-import { chance, mutate } from '../support/mutations.ts';
+import { chance, mutateRaw } from '../support/mutations.ts';
 import { propertyRuns } from '../support/property-runs.ts';
 import {
-  ids,
-  type RawForm,
   type RawRows,
   type RawWriter,
+  rawClients,
   rawWidths,
   rawWriters,
-  rowOf,
   stringOf,
   writeRaw,
 } from '../support/raw-bodies.ts';
 import { referenceScan } from '../support/reference-bodies.ts';
 import { suite } from '../support/suite.ts';
-
-/** A client, and the rows of its requests: request, tensor, row. */
-const clients = rawWriters.chain((writer) =>
-  fc.array(fc.tuple(fc.integer({ min: 1, max: 4 }), ids), { minLength: 1, maxLength: 4 }).chain((requests) =>
-    fc.record({
-      writer: fc.constant(writer),
-      ids: fc.constant(requests.map(([, id]) => id)),
-      rows: fc.tuple(...requests.map(([items]) => fc.tuple(...writer.forms.map((form) => rowsOf(form, items))))),
-    }),
-  ),
-);
-
-function rowsOf(form: RawForm, items: number): fc.Arbitrary<RawRows> {
-  return fc.array(rowOf(form), { minLength: items, maxLength: items });
-}
 
 /** Rows of all requests, tensor by tensor. */
 function joined(rows: readonly (readonly RawRows[])[]): RawRows[] {
@@ -142,7 +125,7 @@ for (const flavour of ['simd', 'scalar', 'debug'] as const) {
     test('merges and splits byte for byte as the same client would have written it, and the model answered', () => {
       let merges = 0;
       fc.assert(
-        fc.property(clients, rawWriters, ({ writer, rows, ids: callers }, answering) => {
+        fc.property(rawClients, rawWriters, ({ writer, rows, ids: callers }, answering) => {
           const inputs = rows.map((own, i) => input(writeRaw(writer, 'inputs', own, callers[i] as string)));
           assert.is(new Set(inputs.map(({ measured }) => measured.signature)).size, 1);
           const merged = v2.merge(inputs);
@@ -170,7 +153,7 @@ for (const flavour of ['simd', 'scalar', 'debug'] as const) {
     test('mutated bodies are what the plain reference says they are', () => {
       const outcomes = new Map<string, number>();
       fc.assert(
-        fc.property(clients, fc.boolean(), fc.nat(), ({ writer, rows, ids: callers }, reply, seed) => {
+        fc.property(rawClients, fc.boolean(), fc.nat(), ({ writer, rows, ids: callers }, reply, seed) => {
           const below = chance(seed);
           const original = writeRaw(writer, reply ? 'outputs' : 'inputs', rows[0] as RawRows[], callers[0] as string);
           for (let i = 0; i < 12; i++) {
@@ -270,25 +253,4 @@ for (const flavour of ['simd', 'scalar', 'debug'] as const) {
       }
     });
   });
-}
-
-/** The body with one or two changes: in the JSON, in the tensors, or to where the one ends. */
-function mutateRaw(
-  { body, jsonBytes }: { body: Buffer; jsonBytes: number },
-  below: (n: number) => number,
-): { body: Buffer; jsonBytes: number } {
-  let json: Buffer = body.subarray(0, jsonBytes);
-  let raw: Buffer = body.subarray(jsonBytes);
-  const kind = below(5);
-  if (kind === 0) return { body, jsonBytes: jsonBytes + [-4, -1, 1, 2, 1e9][below(5)]! };
-  if (kind === 1) raw = mutate(raw, below);
-  else if (kind === 2) {
-    // A size that is a little wrong.
-    const text = json.toString('latin1');
-    json = Buffer.from(
-      text.replace(/(binary_data_size"\s*:\s*)(\d+)/, (_, key, digits) => key + (Number(digits) + below(3) - 1)),
-      'latin1',
-    );
-  } else json = mutate(json, below);
-  return { body: Buffer.concat([json, raw]), jsonBytes: json.length };
 }

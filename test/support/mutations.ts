@@ -175,3 +175,59 @@ export function mutate(body: Buffer, below: (n: number) => number): Buffer {
       return Buffer.concat([before, token, behind]);
   }
 }
+
+/** The body with one or two changes: in the JSON, in the tensors, or to where the one ends. */
+export function mutateRaw(
+  { body, jsonBytes }: { body: Buffer; jsonBytes: number },
+  below: (n: number) => number,
+): { body: Buffer; jsonBytes: number } {
+  let json: Buffer = body.subarray(0, jsonBytes);
+  let raw: Buffer = body.subarray(jsonBytes);
+  const kind = below(5);
+  if (kind === 0) return { body, jsonBytes: jsonBytes + [-4, -1, 1, 2, 1e9][below(5)]! };
+  if (kind === 1) raw = mutate(raw, below);
+  else if (kind === 2) {
+    // A size that is a little wrong.
+    const text = json.toString('latin1');
+    json = Buffer.from(
+      text.replace(/(binary_data_size"\s*:\s*)(\d+)/, (_, key, digits) => key + (Number(digits) + below(3) - 1)),
+      'latin1',
+    );
+  } else json = mutate(json, below);
+  return { body: Buffer.concat([json, raw]), jsonBytes: json.length };
+}
+
+/** One change of a few bytes of a message of protobuf: flipped, put in, taken out, or doubled. */
+export function mutateMessage(body: Buffer, below: (n: number) => number): Buffer {
+  const at = below(body.length + 1);
+  const length = 1 + below(4);
+  switch (below(5)) {
+    case 0: {
+      const flipped = Buffer.from(body);
+      if (at < body.length) flipped[at] = (flipped[at] as number) ^ (1 << below(8));
+      return flipped;
+    }
+    case 1:
+      return Buffer.concat([body.subarray(0, at), body.subarray(at + length)]);
+    case 2:
+      return body.subarray(0, at);
+    case 3:
+      return Buffer.concat([body.subarray(0, at + length), body.subarray(at)]);
+    default: {
+      const more = [
+        hexed('7a 02 0102'),
+        hexed('78 05'),
+        hexed('3a 00'),
+        hexed('1a 01 61'),
+        hexed('2a 00'),
+        hexed('ff'),
+        hexed('80 00'),
+      ];
+      return Buffer.concat([body.subarray(0, at), more[below(more.length)] as Buffer, body.subarray(at)]);
+    }
+  }
+}
+
+function hexed(text: string): Buffer {
+  return Buffer.from(text.replaceAll(' ', ''), 'hex');
+}

@@ -103,3 +103,18 @@ export function writeRaw(
   const json = Buffer.from(writeObject(members, style));
   return { body: Buffer.concat([json, ...raws]), jsonBytes: json.length };
 }
+
+/** A client, and the rows of its requests: request, tensor, row. */
+export const rawClients = rawWriters.chain((writer) =>
+  fc.array(fc.tuple(fc.integer({ min: 1, max: 4 }), ids), { minLength: 1, maxLength: 4 }).chain((requests) =>
+    fc.record({
+      writer: fc.constant(writer),
+      ids: fc.constant(requests.map(([, id]) => id)),
+      rows: fc.tuple(...requests.map(([items]) => fc.tuple(...writer.forms.map((form) => rawRowsOf(form, items))))),
+    }),
+  ),
+);
+
+export function rawRowsOf(form: RawForm, items: number): fc.Arbitrary<RawRows> {
+  return fc.array(rowOf(form), { minLength: items, maxLength: items });
+}
