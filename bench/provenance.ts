@@ -33,7 +33,8 @@ function commitNow(): string {
     }).trim();
   try {
     // The document itself changes with every run.
-    const changed = git('status', '--porcelain', '--untracked-files=no', '--', '.', ':!docs/benchmarks.md') !== '';
+    const changed =
+      git('status', '--porcelain', '--untracked-files=no', '--', '.', ':!docs/benchmarks.md', ':!docs/reports') !== '';
     return `${git('rev-parse', '--short=10', 'HEAD')}${changed ? '+' : ''}`;
   } catch {
     return 'unknown';

@@ -1,0 +1,42 @@
+import * as assert from 'uvu/assert';
+import { CompanionProcess } from '../support/companion-process.ts';
+import { type FaultName, faultNames, faultOf } from '../support/faults/fault-model.ts';
+import { suite } from '../support/suite.ts';
+import { Chaos, chaosFlags, wrongAtTheEnd } from './chaos.ts';
+
+const requests = 120;
+const share = 0.3;
+
+/** Answers that callers get of a fault, of HTTP and of gRPC, beside the right ones. */
+function wantedOf(name: FaultName): number[] {
+  const { effect, http = 0, grpc = 0 } = { http: 0, grpc: 0, ...faultOf(name) };
+  if (effect === 'broken') return [502, 14];
+  if (effect === 'silent') return [504, 4];
+  return effect === 'answered' || effect === 'unsplittable' ? [200, 0] : [http, grpc];
+}
+
+suite('each fault by itself', (test) => {
+  for (const name of faultNames.filter((each) => each !== 'ok')) {
+    test(`${name}: callers get what it comes to, and nothing else`, async () => {
+      const settings = { faultShare: share, faults: [name], mannerShare: 0, callers: 24 };
+      const chaos = new Chaos(3, settings);
+      const upstream = `http://127.0.0.1:${await chaos.upstream.start()}`;
+      const companion = await CompanionProcess.start(['--upstream', upstream, ...chaosFlags]);
+      try {
+        await chaos.callWhile(companion, (begun) => begun < requests && chaos.ledger.wrongs < 5);
+        const { ledger } = chaos;
+        assert.equal(ledger.wrong, []);
+        assert.equal(await wrongAtTheEnd(companion, chaos), []);
+        const { only, atHead } = { only: undefined, atHead: undefined, ...faultOf(name) };
+        if (!atHead) assert.ok((ledger.faults.get(name) ?? 0) > 0, 'the model did it');
+        const statuses = new Set([...ledger.statuses.keys()].map((status) => Number(status.split(' ').at(-1))));
+        const [http, grpc] = wantedOf(name) as [number, number];
+        if (only !== 'grpc') assert.ok(statuses.has(http), `${http} is among ${[...statuses]}`);
+        if (only !== 'http') assert.ok(statuses.has(grpc), `${grpc} is among ${[...statuses]}`);
+      } finally {
+        companion.stop();
+        await chaos.upstream.stop();
+      }
+    });
+  }
+});

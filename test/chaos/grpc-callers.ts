@@ -1,0 +1,139 @@
+import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from 'node:http2';
+import type { ChaosAnswer } from './ledger.ts';
+import { type ChaosRequest, framed } from './requests.ts';
+
+/** Ways in which a caller of gRPC behaves. Those who leave may get nothing; all others get their answer. */
+export const grpcManners = ['reads-slowly', 'writes-slowly', 'leaves-mid-body', 'leaves-waiting', 'hangs-up'] as const;
+export type GrpcManner = (typeof grpcManners)[number];
+
+/** Connections that calls of gRPC share; one that is gone is replaced. */
+export class GrpcConnections {
+  readonly #port: number;
+  readonly #sessions: (ClientHttp2Session | undefined)[];
+  #turn = 0;
+
+  constructor(port: number, connections: number) {
+    this.#port = port;
+    this.#sessions = Array(connections).fill(undefined);
+  }
+
+  next(): ClientHttp2Session {
+    const at = this.#turn++ % this.#sessions.length;
+    const known = this.#sessions[at];
+    if (known && !known.closed && !known.destroyed) return known;
+    const session = sessionTo(this.#port);
+    this.#sessions[at] = session;
+    return session;
+  }
+
+  close(): void {
+    for (const session of this.#sessions) session?.destroy();
+  }
+}
+
+function sessionTo(port: number): ClientHttp2Session {
+  const session = connect(`http://127.0.0.1:${port}`, { maxSessionMemory: 256 });
+  session.on('error', () => {});
+  return session;
+}
+
+/** A call as most callers make it. @throws where it ends without a status. */
+export function callGrpc(session: ClientHttp2Session, request: ChaosRequest): Promise<ChaosAnswer> {
+  const stream = open(session, request);
+  const answer = answerOn(stream);
+  stream.end(framed(request.written.body));
+  return answer.then((got) => got ?? Promise.reject(new Error(`the stream ended with ${stream.rstCode}`)));
+}
+
+/**
+ * A call by a caller of these manners, who has a connection to itself where it hangs up. Undefined where it got no whole
+ * answer.
+ *
+ * @param pauseMs how long it waits where it waits
+ * @throws where a caller who stays gets no answer.
+ */
+export async function misbehaveOverGrpc(
+  port: number,
+  shared: ClientHttp2Session,
+  manner: GrpcManner,
+  request: ChaosRequest,
+  pauseMs: number,
+): Promise<ChaosAnswer | undefined> {
+  const session = manner === 'hangs-up' ? sessionTo(port) : shared;
+  const stream = open(session, request);
+  const answer = answerOn(stream);
+  const message = framed(request.written.body);
+  const half = message.length >> 1;
+  switch (manner) {
+    case 'reads-slowly':
+      stream.pause();
+      stream.end(message);
+      await pause(pauseMs);
+      stream.resume();
+      break;
+    case 'writes-slowly':
+      stream.write(message.subarray(0, half));
+      await pause(pauseMs);
+      stream.end(message.subarray(half));
+      break;
+    case 'leaves-mid-body':
+      stream.write(message.subarray(0, half));
+      await pause(pauseMs / 10);
+      stream.close(constants.NGHTTP2_CANCEL);
+      break;
+    case 'leaves-waiting':
+      stream.end(message);
+      await pause(pauseMs / 10);
+      stream.close(constants.NGHTTP2_CANCEL);
+      break;
+    default:
+      stream.end(message);
+      await pause(pauseMs / 10);
+      session.destroy();
+  }
+  const got = await answer;
+  if (!got && manner.endsWith('slowly')) throw new Error(`the stream ended with ${stream.rstCode}`);
+  return got;
+}
+
+function open(session: ClientHttp2Session, { written }: ChaosRequest): ClientHttp2Stream {
+  const headers: Record<string, string> = {};
+  for (let i = 0; i < written.headers.length; i += 2) {
+    headers[written.headers[i] as string] = written.headers[i + 1] as string;
+  }
+  return session.request({
+    ':method': 'POST',
+    ':path': written.url,
+    'content-type': 'application/grpc',
+    te: 'trailers',
+    ...headers,
+  });
+}
+
+/** The answer on a stream; undefined where it ended without a status. */
+function answerOn(stream: ClientHttp2Stream): Promise<ChaosAnswer | undefined> {
+  return new Promise((resolve) => {
+    const chunks: Buffer[] = [];
+    const seen: Record<string, string> = {};
+    const note = (headers: object) => Object.assign(seen, headers);
+    stream.on('response', note);
+    stream.on('trailers', note);
+    stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+    stream.on('error', () => {});
+    stream.on('close', () => {
+      const status = seen['grpc-status'];
+      if (status === undefined) return resolve(undefined);
+      resolve({
+        status: Number(status),
+        body: Buffer.concat(chunks),
+        message: decodeURIComponent(seen['grpc-message'] ?? ''),
+        requestId: seen['x-request-id'],
+        jsonBytes: undefined,
+      });
+    });
+  });
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

@@ -1,0 +1,103 @@
+// Many requests of all protocols through a companion whose model fails in all ways and whose callers misbehave: nobody may
+// get anything but its own answer, once. The last line is `N passed, N failed`.
+//
+//   npm run chaos                                          100,000 requests
+//   npm run chaos -- --requests 1000000 --seed 7 --report  writes docs/reports/chaos.md too
+import { parseArgs } from 'node:util';
+import { provenance } from '../../bench/provenance.ts';
+import { CompanionProcess, type ProcessState } from '../support/companion-process.ts';
+import { growthLine, growths } from '../support/memory-verdict.ts';
+import { Progress } from '../support/progress.ts';
+import { table, writeReport } from '../support/reports.ts';
+import { Chaos, chaosFlags, wrongAtTheEnd } from './chaos.ts';
+
+/** What a run is looked at: memory after so many parts of it. */
+const parts = 12;
+/** Shares of requests: that waited in vain behind calls that hang, and calls to the model. */
+const inVainMax = 0.005;
+const callsMax = 0.85;
+
+const { values } = parseArgs({
+  options: {
+    requests: { type: 'string', default: '100000' },
+    seed: { type: 'string', default: '7' },
+    report: { type: 'boolean', default: false },
+  },
+});
+const requests = Number(values.requests);
+const seed = Number(values.seed);
+if (!(requests >= 1000)) {
+  console.error('give --requests of at least 1000');
+  process.exit(2);
+}
+
+const from = provenance();
+const started = performance.now();
+const chaos = new Chaos(seed);
+const upstream = `http://127.0.0.1:${await chaos.upstream.start()}`;
+const companion = await CompanionProcess.start(['--upstream', upstream, ...chaosFlags]);
+const states: ProcessState[] = [];
+const failures: string[] = [];
+try {
+  const progress = new Progress(() => {
+    const share = Math.floor((100 * chaos.ended) / requests);
+    const perSecond = Math.round((1000 * chaos.ended) / (performance.now() - started));
+    return `chaos ${share} %: ${chaos.ended} requests, ${perSecond}/s, ${chaos.ledger.wrongs} wrong (seed ${seed})`;
+  });
+  for (let part = 1; part <= parts && chaos.ledger.wrongs < 20; part++) {
+    await chaos.callWhile(companion, (begun) => begun < (requests * part) / parts);
+    states.push(await companion.state());
+  }
+  progress.end();
+  failures.push(...(await wrongAtTheEnd(companion, chaos)));
+} finally {
+  companion.stop();
+  await chaos.upstream.stop();
+}
+
+const { ledger } = chaos;
+const { counts } = ledger;
+const memory = growths(states);
+if (ledger.wrongs > 0) failures.push(`${ledger.wrongs} requests or calls were wrong:`, ...ledger.wrong);
+if (chaos.ended !== requests) failures.push(`${chaos.ended} of ${requests} requests ended`);
+if (counts.waitedInVain > inVainMax * requests) failures.push(`${counts.waitedInVain} requests waited in vain`);
+if (counts.calls > callsMax * requests) failures.push(`${counts.calls} calls to the model: too little was batched`);
+// A short run has no third in which everything has been built up.
+const judged = requests >= 100_000 ? memory : [];
+failures.push(...judged.filter(({ fits }) => !fits).map(({ what, from, to }) => `${what}: ${from} -> ${to}`));
+
+const sorted = (counted: ReadonlyMap<string, number>) =>
+  [...counted].sort(([one], [other]) => one.localeCompare(other));
+const seconds = Math.round((performance.now() - started) / 1000);
+console.log(`${requests} requests in ${seconds} s, seed ${seed}: ${JSON.stringify(counts)}`);
+console.log(
+  `answers: ${sorted(ledger.statuses)
+    .map(([status, count]) => `${count} x ${status}`)
+    .join(', ')}`,
+);
+console.log(
+  `at the model: ${sorted(ledger.faults)
+    .map(([fault, count]) => `${count} x ${fault}`)
+    .join(', ')}`,
+);
+for (const growth of memory) console.log(growthLine(growth));
+for (const failure of failures) console.log(`FAIL ${failure}`);
+if (values.report) {
+  writeReport('chaos', from, [
+    `\`npm run chaos -- --requests ${requests} --seed ${seed} --report\`, ${seconds} s.`,
+    `${requests} requests of V1, V2, V2 with binary tensors and gRPC through one companion, 4 % of the calls to the model with a fault, 3 % of the callers with bad manners. ${ledger.wrongs} answers were lost, doubled, swapped or altered, or no answer that the fault explains.`,
+    failures.length === 0 ? 'Everything held.' : `Failed:\n\n${failures.map((each) => `- ${each}`).join('\n')}`,
+    '## Answers',
+    table(['answer', 'requests'], sorted(ledger.statuses)),
+    '## What the model did',
+    table(['fault', 'calls'], sorted(ledger.faults)),
+    `${counts.calls} calls, ${counts.batched} of them for several requests; ${counts.halves} halves of refused batches, ${counts.singles} requests alone after a reply that could not be split, ${counts.retries} calls sent again after a dead connection; ${counts.waitedInVain} requests waited in vain for a slot, ${counts.lostUnseen} were lost with a connection before the model had read them.`,
+    '## What the companion held',
+    table(
+      ['what', 'second third', 'last third'],
+      memory.map(({ what, from: before, to }) => [what, before, to]),
+    ),
+  ]);
+}
+console.log(failures.length === 0 ? '1 passed, 0 failed' : '0 passed, 1 failed');
+process.exitCode = failures.length === 0 ? 0 : 1;
