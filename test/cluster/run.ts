@@ -3,7 +3,7 @@
 //   npm run test:cluster                 every file below test/cluster/
 //   npm run test:cluster -- serving      files whose name contains one of the words
 //   npm run test:cluster -- --keep       leaves the cluster running, without the tests of its end
-//   npm run test:full                    the long forms too (PACELINE_FULL=1 for the files)
+//   npm run test:cluster -- --full       the long forms too (PACELINE_FULL=1 for the files)
 //
 // Files directly below test/cluster/ run inside the cluster's network, some at the same time (schedule.ts); in the full run
 // one after the other. Those below lifecycle/ run outside it, after them and in the order of their names: they start and end

@@ -9,7 +9,7 @@ import { isFullRun } from '../support/figures.ts';
 import { up } from '../up.ts';
 
 // Knative before the last: building it takes minutes, so only the long form does.
-if (!isFullRun) console.log('skip the smoke run of Knative 1.21: only npm run test:full builds it');
+if (!isFullRun) console.log('skip the smoke run of Knative 1.21: only npm run test:cluster -- --full builds it');
 suite('the cluster with Knative 1.21', (test) => {
   (isFullRun ? test : test.skip)('serves as with 1.23', async () => {
     await withLock(async () => {
