@@ -42,6 +42,9 @@ const begun = new Set<FaultName>([
 ]);
 /** A companion that has much to do may use a connection for so long that was closed before; ms. */
 const unnoticedMs = 500;
+/** A circuit opens after so many absences of the model in a row, and is tried again after so long at most; ms. */
+const absencesOfCircuit = 5;
+const circuitMs = 12_000;
 /** Requests are remembered for so many later ones. */
 const remembered = 20_000;
 
@@ -64,6 +67,8 @@ export class Ledger {
     waitedInVain: 0,
     lostUnseen: 0,
     refusedTwice: 0,
+    refusedWithOthers: 0,
+    circuitOpen: 0,
   };
   readonly faults = new Map<FaultName, number>();
   readonly statuses = new Map<string, number>();
@@ -208,6 +213,19 @@ export class Ledger {
       if (last?.root.hung) return undefined;
       if (answeredAt - sentAt < 0.95 * this.#hardMs) return `it waited ${answeredAt - sentAt} ms only`;
       this.counts.waitedInVain++;
+      return undefined;
+    }
+    if (code === 'PL_BATCH_REFUSED') {
+      // Where the budget of resends is spent.
+      const failed = ['content', 'too-large', 'unsplittable'].includes(last?.fault.effect ?? '');
+      if (!failed || last?.ids.length === 1) return 'it was not in a batch that failed';
+      this.counts.refusedWithOthers++;
+      return undefined;
+    }
+    if (code === 'PL_CIRCUIT_OPEN') {
+      const absences = this.#closes.filter(({ at }) => at >= answeredAt - circuitMs && at <= answeredAt);
+      if (absences.length < absencesOfCircuit) return `the model was absent ${absences.length} times only`;
+      this.counts.circuitOpen++;
       return undefined;
     }
     if (code !== undefined) {

@@ -13,6 +13,7 @@ import { Chaos, chaosFlags, wrongAtTheEnd } from './chaos.ts';
 
 /** What a run is looked at: memory after so many parts of it. */
 const parts = 12;
+const settleMs = 1000;
 /** Shares of requests: that waited in vain behind calls that hang, and calls to the model. */
 const inVainMax = 0.005;
 const callsMax = 0.85;
@@ -46,6 +47,8 @@ try {
   });
   for (let part = 1; part <= parts && chaos.ledger.wrongs < 20; part++) {
     await chaos.callWhile(companion, (begun) => begun < (requests * part) / parts);
+    // Connections of callers who have left are being closed.
+    await new Promise((resolve) => setTimeout(resolve, settleMs));
     states.push(await companion.state());
   }
   progress.end();
