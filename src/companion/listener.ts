@@ -4,6 +4,7 @@ import { type AddressInfo, createServer as createTcpServer, type Socket } from '
 import type { ErrorCode } from './errors.ts';
 import { writeError } from './exchange.ts';
 import { endWithError } from './raw-answer.ts';
+import { watchSession } from './session-watch.ts';
 import { headWithoutOffer, isIgnoredOffer } from './upgrade-offer.ts';
 
 /** What comes in. */
@@ -77,6 +78,7 @@ export class Listener {
       session.setLocalWindowSize(connectionWindow);
       session.on('close', () => this.#sessions.delete(session));
       session.on('error', () => session.destroy());
+      watchSession(session);
     });
   }
 
