@@ -2,7 +2,6 @@ import { connect } from 'node:net';
 import { Chaos, chaosFlags } from '../chaos/chaos.ts';
 import { CompanionProcess, type ProcessState } from '../support/companion-process.ts';
 import { readHttpReply } from '../support/http-reply.ts';
-import { growthLine, growths } from '../support/memory-verdict.ts';
 import { chance } from '../support/mutations.ts';
 import { httpPayload } from './http-payloads.ts';
 import { http2Payload } from './http2-payloads.ts';
@@ -11,8 +10,14 @@ import type { FuzzResult, FuzzSettings } from './settings.ts';
 /** Connections at once, and callers beside them who do nothing wrong. */
 const connections = 24;
 const callers = 12;
-/** Memory is looked at after so many parts of the run. */
-const parts = 12;
+/** Memory is compared from the first part of so many on, where so many connections were tried. */
+const warmingShare = 4;
+const judgedRuns = 10_000;
+const growthMax = 0.05;
+/** Handles and files that may be kept: connections to the model, and a timer. */
+const keptMax = 24;
+/** A session that is silent is found out after some time. */
+const settleMs = 60_000;
 /** How long a connection is kept that nobody closes; ms. */
 const patienceMs = 40;
 const findingsMax = 20;
@@ -44,42 +49,51 @@ export async function fuzzSockets(
       `${name}: ${done} of ${runs} connections, ${chaos.ended} sound requests beside them, ${findings.length} findings (seed ${seed})`,
   );
   const until = performance.now() + seconds * 1000;
-  const states: ProcessState[] = [];
   const goesOn = () => performance.now() < until && findings.length < findingsMax && !companion.gone;
+  const fuzzTo = async (runsTo: number, secondsMax: number) => {
+    let more = true;
+    const ends = performance.now() + secondsMax * 1000;
+    const sound = chaos.callWhile(companion, () => more);
+    const one = async () => {
+      while (done < runsTo && goesOn() && performance.now() < ends) {
+        const below = chance(seed * 7919 + done++);
+        // Seeds that follow each other begin alike.
+        for (let i = 0; i < 4; i++) below(2);
+        const payload = name === 'http' ? httpPayload(below) : http2Payload(below);
+        const said = await say(companion.port, payload, below);
+        if (name === 'http') note(said, payload, replies, findings);
+      }
+    };
+    await Promise.all(Array.from({ length: connections }, one));
+    more = false;
+    await sound;
+  };
+  const held: string[] = [];
   try {
-    for (let part = 1; part <= parts; part++) {
-      let more = true;
-      const partEnds = performance.now() + (seconds * 1000) / parts;
-      const sound = chaos.callWhile(companion, () => more);
-      const one = async () => {
-        while (done < (runs * part) / parts && goesOn() && performance.now() < partEnds) {
-          const below = chance(seed * 7919 + done++);
-          // Seeds that follow each other begin alike.
-          for (let i = 0; i < 4; i++) below(2);
-          const payload = name === 'http' ? httpPayload(below) : http2Payload(below);
-          const said = await say(companion.port, payload, below);
-          if (name === 'http') note(said, payload, replies, findings);
-        }
-      };
-      await Promise.all(Array.from({ length: connections }, one));
-      more = false;
-      await sound;
-      if (companion.gone) break;
-      states.push(await companion.state());
-    }
+    const before = await companion.state();
+    await fuzzTo(runs / warmingShare, seconds / warmingShare);
+    const warm = await settled(companion, before);
+    await fuzzTo(runs, seconds);
+    const after = await settled(companion, before);
+    const line = (what: string, from: number, to: number) => {
+      held.push(`${what}: ${from} before, ${to} after`);
+      return held.at(-1) as string;
+    };
+    const [files, handles] = [line('files', before.files, after.files), line('handles', before.handles, after.handles)];
+    const bytes = line('heap and external bytes', heldBy(warm), heldBy(after));
+    if (after.files > before.files + keptMax) findings.push(`connections are not let go: ${files}`);
+    if (after.handles > before.handles + keptMax) findings.push(`handles are not let go: ${handles}`);
+    // A short run has hardly built up what is built up once.
+    if (done >= judgedRuns && heldBy(after) > heldBy(warm) * (1 + growthMax)) findings.push(`memory grows: ${bytes}`);
+  } catch (error) {
+    findings.push(`${error}`);
   } finally {
     companion.stop();
     await chaos.upstream.stop();
   }
   const { ledger } = chaos;
-  if (companion.gone && states.length < parts) findings.push(companion.gone);
   if (ledger.wrongs > 0) findings.push(`${ledger.wrongs} sound requests or calls were wrong:`, ...ledger.wrong);
-  const memory = states.length === parts ? growths(states) : [];
-  for (const growth of memory) {
-    console.log(growthLine(growth));
-    // A short run has no third in which everything has been built up.
-    if (!growth.fits && runs >= 10_000 && done > runs / 2) findings.push(`it holds more: ${growthLine(growth)}`);
-  }
+  for (const line of held) console.log(`     ${line}`);
   return {
     name,
     runs: done,
@@ -90,6 +104,21 @@ export async function fuzzSockets(
       ...[...replies].sort(([one], [other]) => one.localeCompare(other)),
     ],
   };
+}
+
+/** What is held once callers who have left are let go, or after a minute. */
+async function settled(companion: CompanionProcess, before: ProcessState): Promise<ProcessState> {
+  const until = performance.now() + settleMs;
+  for (;;) {
+    const state = await companion.state();
+    const isBack = state.files <= before.files + keptMax && state.handles <= before.handles + keptMax;
+    if (isBack || performance.now() > until) return state;
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+  }
+}
+
+function heldBy({ heapUsed, external }: ProcessState): number {
+  return heapUsed + external;
 }
 
 /** Says bytes, in one piece or in a few, and returns what came back until the connection was closed or nothing came for a while. */
