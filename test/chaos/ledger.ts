@@ -2,7 +2,7 @@ import { type Fault, type FaultName, faultOf, type Transport } from '../support/
 import type { FaultyCall } from '../support/faults/faulty-upstream.ts';
 import { refusalOf as grpcRefusalOf } from '../support/faults/grpc-replies.ts';
 import { refusalOf } from '../support/faults/http-replies.ts';
-import { type ChaosRequest, laneHeader, replyTo, rowsOf } from './requests.ts';
+import { type ChaosRequest, driverOf, laneHeader, replyTo, rowsOf } from './requests.ts';
 
 /** What a caller got. */
 export interface ChaosAnswer {
@@ -72,6 +72,8 @@ export class Ledger {
   };
   readonly faults = new Map<FaultName, number>();
   readonly statuses = new Map<string, number>();
+  /** Requests in calls that carried several, by protocol. */
+  readonly together = new Map<string, number>();
   /** What was wrong, the first ones. */
   readonly wrong: string[] = [];
   #wrongs = 0;
@@ -124,7 +126,11 @@ export class Ledger {
     if (execution.fault.effect === 'silent') execution.root.hung = true;
     this.counts.calls++;
     this.faults.set(name, (this.faults.get(name) ?? 0) + 1);
-    if (ids.length > 1) this.counts.batched++;
+    if (ids.length > 1) {
+      this.counts.batched++;
+      const { name: driver } = driverOf(ids[0] as number);
+      this.together.set(driver, (this.together.get(driver) ?? 0) + ids.length);
+    }
     if (kind !== 'first') this.counts[kind]++;
     this.#ofCall.set(call, execution);
     for (const id of ids) this.#ofRequest.set(id, [...(this.#ofRequest.get(id) ?? []), execution]);

@@ -14,6 +14,8 @@ import { Chaos, chaosFlags, wrongAtTheEnd } from './chaos.ts';
 /** What a run is looked at: memory after so many parts of it. */
 const parts = 12;
 const settleMs = 1000;
+/** The last parts, in which replies over gRPC may be such that they cannot be split. */
+const unsplittableParts = 3;
 /** Shares of requests: that waited in vain behind calls that hang, and calls to the model. */
 const inVainMax = 0.005;
 const callsMax = 0.85;
@@ -46,6 +48,7 @@ try {
     return `chaos ${share} %: ${chaos.ended} requests, ${perSecond}/s, ${chaos.ledger.wrongs} wrong (seed ${seed})`;
   });
   for (let part = 1; part <= parts && chaos.ledger.wrongs < 20; part++) {
+    chaos.unsplittableOverGrpc = part > parts - unsplittableParts;
     await chaos.callWhile(companion, (begun) => begun < (requests * part) / parts);
     // Connections of callers who have left are being closed.
     await new Promise((resolve) => setTimeout(resolve, settleMs));
@@ -83,6 +86,11 @@ console.log(
     .map(([fault, count]) => `${count} x ${fault}`)
     .join(', ')}`,
 );
+console.log(
+  `in calls that carried several: ${sorted(ledger.together)
+    .map(([driver, count]) => `${count} x ${driver}`)
+    .join(', ')}`,
+);
 for (const growth of memory) console.log(growthLine(growth));
 for (const failure of failures) console.log(`FAIL ${failure}`);
 if (values.report) {
@@ -94,6 +102,9 @@ if (values.report) {
     table(['answer', 'requests'], sorted(ledger.statuses)),
     '## What the model did',
     table(['fault', 'calls'], sorted(ledger.faults)),
+    `Requests in calls that carried several: ${sorted(ledger.together)
+      .map(([driver, count]) => `${count} of ${driver}`)
+      .join(', ')}.`,
     `${counts.calls} calls, ${counts.batched} of them for several requests; ${counts.halves} halves of refused batches, ${counts.singles} requests alone after a reply that could not be split, ${counts.retries} calls sent again after a dead connection; ${counts.waitedInVain} requests waited in vain for a slot, ${counts.lostUnseen} were lost with a connection before the model had read them.`,
     '## What the companion held',
     table(
