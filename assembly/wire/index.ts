@@ -12,6 +12,7 @@ import { beginRaws, cutStrings, placeRaws } from './raw';
 import { renderParts, renderStart } from './render';
 import { cutRows } from './rows';
 import { placeTemplate } from './template';
+import { formOfContents } from './tensor';
 import { skipSpace } from './text';
 import { formV1, itemsV1, measureV1 } from './v1';
 import { formV2, itemsV2, measureV2 } from './v2';
@@ -136,9 +137,9 @@ export function message_end(length: u32, reply: u32): u32 {
   const items = endMessage();
   if (failure == WireStatus.Ok) {
     store<u32>(found, items);
-    store<u32>(found, 1, 4);
+    store<u32>(found, formOfContents, 4);
     store<u32>(found, holeCount, 12);
-    if (reply == 0) store<u32>(found, placeTemplate(length, 1), 16);
+    if (reply == 0) store<u32>(found, placeTemplate(length, formOfContents), 16);
   } else store<u32>(found, <u32>failureAt, 8);
   return failure;
 }

@@ -2,6 +2,7 @@ import { HoleKind, WireStatus } from './codes';
 import { contentAt, fieldNumber, readTag, readVarint, skipField, varint, WireType, wireType } from './proto';
 import { addEntryHoles, Entry, entryFailedAt, entryHasNumber, entryIs, entryStartsWith, readEntry } from './parameter';
 import { fits } from './raw';
+import { namesSharedMemory } from './shared-memory';
 import { beginTensors, closeTensors, itemsOf, scanTensor, tensorCount, tensorElements, tensorHasContents, tensorSizeFits, tensorWidth } from './tensor';
 import { isUtf8 } from './text';
 import { addHole, body, fail, failAtHole, failure, holeCount, setRaw, skipBytes } from './window';
@@ -30,6 +31,10 @@ let seen: u32 = 0;
 // @ts-ignore: decorator
 @inline export const FAILED: u32 = u32.MAX_VALUE;
 
+/** Beyond it, what a host reads as a number is inexact: 2^53 - 1. */
+// @ts-ignore: decorator
+@inline const COMPARABLE_MAX: u64 = 9007199254740991;
+
 /** Where in the window the next piece belongs. */
 export let nextAt: usize = 0;
 
@@ -55,6 +60,7 @@ export function stepMessage(at: usize, bytes: u32, left: u32): u32 {
     if (value == 0) return cutOff(field, at, all || end - p >= 10);
     const number = fieldNumber;
     const type = wireType;
+    if (type == WireType.Group) return failed(WireStatus.PassThrough, field);
     if (type == WireType.Bytes) {
       const content = readVarint(value, end);
       if (content == 0) return cutOff(field, at, all || end - value >= 10);
@@ -120,21 +126,24 @@ function scanField(number: u32, type: u32, value: usize, content: usize, end: us
     return isUtf8(content, end) && addHole(HoleKind.Id, value, end, 0);
   }
   if (number == 4) return isReply || scanParameter(value, content, end);
+  if (number == 6 && namesSharedMemory(content, end)) return fail(WireStatus.PassThrough, value) != 0;
   return number != 5 || scanTensor(value, content, end, isReply);
 }
 
 /**
  * A request parameter, an entry of a map. A sequence belongs to one instance of the model: it is forwarded, never
- * batched. The numbers of `timeout` and `priority` become holes.
+ * batched. The numbers of `timeout` and `priority` become holes, where they are such that can be compared: of a negative
+ * one the model would hear from every caller in its batch.
  */
 function scanParameter(lengthAt: usize, content: usize, end: usize): bool {
   const entry = readEntry(content, end);
   if (entry == Entry.Broken) return fail(WireStatus.Message, entryFailedAt) != 0;
-  if (entry == Entry.Twice) return fail(WireStatus.PassThrough, entryFailedAt) != 0;
+  if (entry == Entry.Foreign) return fail(WireStatus.PassThrough, entryFailedAt) != 0;
   if (entryStartsWith('sequence_')) return fail(WireStatus.PassThrough, content) != 0;
   const isTimeout = entryIs('timeout');
   if (!isTimeout && !entryIs('priority')) return true;
-  return !entryHasNumber() || addEntryHoles(isTimeout ? HoleKind.Timeout : HoleKind.Priority, 0, lengthAt, content);
+  if (!entryHasNumber() || varint > COMPARABLE_MAX) return true;
+  return addEntryHoles(isTimeout ? HoleKind.Timeout : HoleKind.Priority, 0, lengthAt, content);
 }
 
 /** Items of the message that was read, once all of it has been. 0 where `fail` was called. */

@@ -13,8 +13,8 @@ export const enum Entry {
   Read = 0,
   /** Not by the encoding. */
   Broken = 1,
-  /** Two values: the last one would count, or both together. */
-  Twice = 2,
+  /** Two values (the last one would count, or both together), or a group. */
+  Foreign = 2,
 }
 
 /** Where the entry that `readEntry` read last begins to be wrong. */
@@ -34,6 +34,7 @@ export function readEntry(content: usize, end: usize): Entry {
     if (at == 0) return failed(Entry.Broken, p);
     const number = fieldNumber;
     const type = wireType;
+    if (type == WireType.Group) return failed(Entry.Foreign, at);
     p = skipField(at, end);
     if (p == 0) return failed(Entry.Broken, at);
     if (type != WireType.Bytes || number > 2) continue;
@@ -41,7 +42,7 @@ export function readEntry(content: usize, end: usize): Entry {
       key = contentAt;
       keyLength = <u32>(p - contentAt);
     } else {
-      if (value != 0) return failed(Entry.Twice, at);
+      if (value != 0) return failed(Entry.Foreign, at);
       valueLengthAt = at;
       value = contentAt;
       valueEnd = p;

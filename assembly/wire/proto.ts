@@ -19,11 +19,15 @@ export function readVarint(p: usize, end: usize): usize {
   return 0;
 }
 
-/** How a field is encoded. Groups (3 and 4) are of old, and not in any message of ours. */
+/**
+ * How a field is encoded. Groups are of old and in no message of ours: whoever reads a tag forwards a message with one. Its
+ * end (4) belongs to one that was begun.
+ */
 export const enum WireType {
   Varint = 0,
   Fixed64 = 1,
   Bytes = 2,
+  Group = 3,
   Fixed32 = 5,
 }
 
@@ -37,7 +41,7 @@ export function readTag(p: usize, end: usize): usize {
   if (p == 0 || varint > <u64>u32.MAX_VALUE) return 0;
   fieldNumber = <u32>(varint >> 3);
   wireType = <u32>varint & 7;
-  return fieldNumber == 0 || wireType > 5 ? 0 : p;
+  return fieldNumber == 0 || wireType > 5 || wireType == 4 ? 0 : p;
 }
 
 /** Where the content of the length-delimited field begins whose value was skipped or read last; elsewhere its value. */

@@ -122,6 +122,7 @@ let jumpedOver: u32 = 0;
  */
 function jumpNumbers(p: usize, end: usize, most: u32): usize {
   jumpedOver = 0;
+  const start = p;
   const comma = i8x16.splat(0x2c);
   while (p + 64 <= end) {
     const seen =
@@ -133,7 +134,9 @@ function jumpNumbers(p: usize, end: usize, most: u32): usize {
     jumpedOver += <u32>seen;
     p += 64;
   }
+  // A number may be longer than a block.
+  if (jumpedOver == 0) return start;
   // Back to behind the last comma: a block may end inside a number.
-  while (jumpedOver > 0 && load<u8>(p - 1) != 0x2c) p--;
+  while (load<u8>(p - 1) != 0x2c) p--;
   return p;
 }

@@ -6,13 +6,15 @@ import { body, holeCount, holes, skips } from './window';
  * a template once knows it by its place in this table instead of building a key of it for each body.
  *
  * ```
- *  own      [1 KiB + 32]            of the body measured last: the kind of each hole and the bytes before it, joined
+ *  own      [1 KiB + 32]            of the body measured last: holes u32 | of each, bytes before it u24 and kind u8 | all these
+ *                                   bytes, joined
  *  rows     [64 x 1 KiB + 32]       templates seen, each where its hash says; a newcomer takes the place of the last
  *  lengths  [64 x u32]              0: none yet
  *  forms    [64 x u32]              the form of the rows belongs to the key
  * ```
  *
- * Bytes behind a template's length are zeros up to a multiple of 16. Equal means equal byte for byte; the hash only
+ * The lengths are there because in a message any byte may follow any other: without them, one without a hole could be
+ * written so that it joins as one that has it. Bytes behind a template's length are zeros up to a multiple of 16. Equal means equal byte for byte; the hash only
  * chooses the place.
  */
 // @ts-ignore: decorator
@@ -48,20 +50,23 @@ export function placeTemplate(length: u32, form: u32): u32 {
   return Template.Places + place;
 }
 
-/** Joins kinds and bytes in `own`, padded with zeros. Returns their length, or NONE. */
+/** Joins holes and bytes in `own`, padded with zeros. Returns their length, or NONE. */
 function join(length: u32): u32 {
-  let to: u32 = 0;
+  let note: u32 = 4;
+  let to: u32 = note + (holeCount << 2);
+  if (to > LENGTH_MAX) return NONE;
+  store<u32>(own, holeCount);
   let from: u32 = 0;
   // Offsets in the window are smaller by what was skipped.
   let skipped: u32 = 0;
   for (let i: u32 = 0; i < holeCount; i++) {
     const hole = holes + (<usize>i << 4);
     const start = load<u32>(hole, 4) - skipped;
-    if (to + (start - from) + 1 > LENGTH_MAX) return NONE;
+    if (to + (start - from) > LENGTH_MAX) return NONE;
     copyShort(own + to, body + from, start - from);
     to += start - from;
-    store<u8>(own + to, load<u32>(hole));
-    to++;
+    store<u32>(own + note, ((start - from) << 8) | load<u32>(hole));
+    note += 4;
     from = load<u32>(hole, 8) - skipped;
     const skip = load<u32>(skips + (<usize>i << 2));
     from -= skip;

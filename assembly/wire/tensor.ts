@@ -25,11 +25,14 @@ const tensors: usize = heap.alloc(<usize>TENSORS_MAX * 24);
 let count: u32 = 0;
 let items: u32 = 0;
 let unequal: bool = false;
+/** Of which fields of InferTensorContents elements stand one by one. */
+export let formOfContents: u32 = 1;
 
 export function beginTensors(): void {
   count = 0;
   items = 0;
   unequal = false;
+  formOfContents = 1;
 }
 
 export function tensorCount(): u32 {
@@ -87,6 +90,7 @@ export function scanTensor(lengthAt: usize, content: usize, end: usize, reply: b
     if (value == 0) return fail(WireStatus.Message, p) != 0;
     const number = fieldNumber;
     const type = wireType;
+    if (type == WireType.Group) return fail(WireStatus.PassThrough, value) != 0;
     p = skipField(value, end);
     if (p == 0) return fail(WireStatus.Message, value) != 0;
     const inner = contentAt;
@@ -180,6 +184,8 @@ function scanContents(lengthAt: usize, content: usize, end: usize): i32 {
   const many = countElements(content, end, Elements.Tagged);
   if (many < 0) return beyond(WireStatus.Message, value);
   if (!addHole(HoleKind.Rows, content, end, many, Elements.Tagged)) return -1;
+  // Their tags are in the hole, so nothing outside says of which field they are.
+  formOfContents = formOfContents * 31 + field;
   closeHole(hole);
   return many;
 }

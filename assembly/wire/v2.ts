@@ -3,8 +3,9 @@ import { HoleKind, WireStatus } from './codes';
 import { closed, closeObject, keyIs, keyStartsWith, nextKey, nextMember, openObject } from './fields';
 import { addRaw, widthOf } from './raw';
 import { formOf, rowCount, rowKinds, rowLeaves, rowStructure, scanRows } from './rows';
+import { namesSharedMemory } from './shared-memory';
 import { skipSpace } from './text';
-import { LEAF, scanValue, startsNumber } from './value';
+import { LEAF, scanValue } from './value';
 import { addHole, fail } from './window';
 
 /**
@@ -42,7 +43,12 @@ export function measureV2(p: usize, reply: bool, raw: bool): usize {
       p = scanTensors(p);
     } else if (keyIs('id')) p = scanId(p);
     else if (!reply && keyIs('parameters')) p = scanParameters(p);
-    else p = reply ? scanBeside(p, 1) : scanValue(p, 1);
+    else {
+      const areOutputs = !reply && keyIs('outputs');
+      const value = p;
+      p = reply ? scanBeside(p, 1) : scanValue(p, 1);
+      if (areOutputs && p != 0 && namesSharedMemory(value, p)) return fail(WireStatus.PassThrough, value);
+    }
     if (p == 0) return 0;
     p = nextMember(p);
     if (p == 0) return 0;
@@ -68,8 +74,9 @@ function scanId(p: usize): usize {
 }
 
 /**
- * Request parameters. A sequence belongs to one instance of the model: it is forwarded, never batched. Only a number can
- * be compared with another caller's; anything else in `timeout` or `priority` keeps bodies apart.
+ * Request parameters. A sequence belongs to one instance of the model: it is forwarded, never batched. Only a whole number
+ * can be compared with another caller's; anything else in `timeout` or `priority` keeps bodies apart, so that the model
+ * tells nobody else that it is wrong.
  */
 function scanParameters(p: usize): usize {
   if (load<u8>(p) == 0x6e) return scanValue(p, 1);
@@ -87,7 +94,7 @@ function scanParameters(p: usize): usize {
     const kind: u32 = keyIs('timeout') ? HoleKind.Timeout : keyIs('priority') ? HoleKind.Priority : 0;
     const end = scanValue(p, 2);
     if (end == 0) return 0;
-    if (kind != 0 && startsNumber(load<u8>(p)) && !addHole(kind, p, end, 0)) return 0;
+    if (kind != 0 && wholeNumber(p, end, COMPARABLE_MAX) != NONE && !addHole(kind, p, end, 0)) return 0;
     p = nextMember(end);
     if (p == 0) return 0;
     if (closed) break;
@@ -201,6 +208,9 @@ function scanTensor(p: usize): usize {
 
 // @ts-ignore: decorator
 @inline const NONE: u64 = u64.MAX_VALUE;
+/** Beyond it, what a host reads as a number is inexact: 2^53 - 1. */
+// @ts-ignore: decorator
+@inline const COMPARABLE_MAX: u64 = 9007199254740991;
 /** Beside the kinds of leaves: a tensor in raw bytes. */
 // @ts-ignore: decorator
 @inline const RAW_KIND: u32 = 8;
@@ -219,7 +229,7 @@ function scanTensorParameters(p: usize): usize {
     p = isReply ? scanBeside(p, 4) : scanValue(p, 4);
     if (p == 0) return 0;
     if (isSize) {
-      rawSize = wholeNumber(value, p);
+      rawSize = wholeNumber(value, p, <u64>u32.MAX_VALUE);
       if (rawSize == NONE) return fail(WireStatus.Raw, value);
       if (!addHole(HoleKind.RawSize, value, p, 0)) return 0;
     }
@@ -231,16 +241,16 @@ function scanTensorParameters(p: usize): usize {
   return p;
 }
 
-/** The value of a JSON number of digits alone, below 2^32; NONE for any other value. */
-function wholeNumber(p: usize, end: usize): u64 {
-  if (end - p > 10) return NONE;
+/** The value of a JSON number of digits alone, at most `max`; NONE for any other value. */
+function wholeNumber(p: usize, end: usize, max: u64): u64 {
+  if (end - p > 16) return NONE;
   let value: u64 = 0;
   for (; p < end; p++) {
     const digit = <u32>load<u8>(p) - 0x30;
     if (digit > 9) return NONE;
     value = value * 10 + digit;
   }
-  return value <= <u64>u32.MAX_VALUE ? value : NONE;
+  return value <= max ? value : NONE;
 }
 
 let shapeFirst: u32 = 0;

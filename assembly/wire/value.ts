@@ -42,9 +42,9 @@ export function scanValue(p: usize, depth: u32): usize {
       if (depth >= DEPTH_MAX) return fail(WireStatus.Depth, p);
       const object = c == 0x7b;
       store<u32>(outer + (<usize>depth << 2), hash + between * LEAF);
-        total += between;
-        between = 0;
-        hash = 0;
+      total += between;
+      between = 0;
+      hash = 0;
       p = skipSpace(p + 1);
       const bit = <u64>1 << <u64>depth;
       objects = object ? objects | bit : objects & ~bit;
@@ -62,7 +62,7 @@ export function scanValue(p: usize, depth: u32): usize {
         const run = scanNumberRun(p);
         if (run == 0) continue;
         between = runCount;
-          kinds |= 1;
+        kinds |= 1;
         p = run;
       }
     } else {
@@ -82,8 +82,8 @@ export function scanValue(p: usize, depth: u32): usize {
     while (true) {
       if (depth == base) {
         structure = hash + between * LEAF;
-          leaves = total + between;
-          leafKinds = kinds;
+        leaves = total + between;
+        leafKinds = kinds;
         return p;
       }
       p = skipSpace(p);
@@ -96,8 +96,8 @@ export function scanValue(p: usize, depth: u32): usize {
           p = scanKey(p);
           if (p == 0) return 0;
           hash = (hash + between * LEAF) * FACTOR + keyHash(key);
-            total += between;
-            between = 0;
+          total += between;
+          between = 0;
         }
         break;
       }
@@ -105,8 +105,8 @@ export function scanValue(p: usize, depth: u32): usize {
       p++;
       depth--;
       hash = load<u32>(outer + (<usize>depth << 2)) * FACTOR + closed(hash + between * LEAF, object);
-        total += between;
-        between = 0;
+      total += between;
+      between = 0;
     }
   }
 }

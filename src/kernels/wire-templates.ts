@@ -26,15 +26,20 @@ export class TemplateSignatures {
   }
 }
 
-/** All bytes outside the holes with the holes' kinds between them, and the form of the rows: no hash below 1 KB. */
+/**
+ * The form of the rows, each hole's kind with the number of bytes before it, and all bytes outside the holes: no hash below
+ * 1 KB. The numbers keep a message apart that has, where another one has a hole, bytes that look like it.
+ */
 function signatureOf(body: Buffer, holes: readonly Hole[], form: number): string {
   let template = form.toString(36);
+  let outside = '';
   let at = 0;
-  for (const hole of holes) {
-    template += `\u0000${hole.kind}${body.toString('latin1', at, hole.start)}`;
-    at = hole.end;
+  for (const { kind, start, end } of holes) {
+    template += ` ${kind}.${start - at}`;
+    outside += body.toString('latin1', at, start);
+    at = end;
   }
-  template += `\u0000${body.toString('latin1', at, body.length)}`;
+  template += `\u0000${outside}${body.toString('latin1', at, body.length)}`;
   if (template.length <= literalSignatureMax) return template;
   return createHash('sha256').update(template, 'latin1').digest('base64');
 }

@@ -83,9 +83,10 @@ export class GrpcProtocol implements BatchProtocol {
     const parts: (readonly Part[])[] = [];
     for (const [index, hole] of holes.entries()) {
       if (hole.kind !== HoleKind.Rows && !isRaw(hole)) continue;
+      const perRow = hole.rows / total;
       const ends = isRaw(hole)
         ? cutRaw(this.#kernel, reply, hole, rows, total, 0)
-        : this.#kernel.cutElements(index, rows, hole.rows / total);
+        : perRow >= 1 && this.#kernel.cutElements(index, rows, perRow);
       if (!ends) return failure('count', `a tensor of the reply cannot be shared by ${total} items`);
       parts[index] = partsOf(ends, hole);
     }
@@ -122,6 +123,7 @@ export class GrpcProtocol implements BatchProtocol {
     write: (hole: Hole, index: number) => void,
   ): Buffer[] {
     const pieces = this.#pieces;
+    pieces.clear();
     let at = 0;
     for (let index = 0; index < holes.length; index++) {
       const hole = holes[index] as Hole;
@@ -209,12 +211,8 @@ function numberAt({ body, measured }: MergeInput, hole: number): number {
   return readVarint(body, (measured.holes[hole] as Hole).start);
 }
 
-/** A parameter's number, where it is one that a request can mean. */
+/** A parameter's number. Of several under one key the last one counts, as in any map of a message. */
 function numberIn(body: Buffer, holes: readonly Hole[], kind: HoleKind): number | undefined {
-  for (const hole of holes) {
-    if (hole.kind !== kind) continue;
-    const value = readVarint(body, hole.start);
-    return Number.isSafeInteger(value) ? value : undefined;
-  }
-  return undefined;
+  const last = holes.findLast((hole) => hole.kind === kind);
+  return last && readVarint(body, last.start);
 }

@@ -35,7 +35,8 @@ export class JsonProtocol implements BatchProtocol {
   }
 
   measure(body: Buffer, jsonBytes?: number): Measurement {
-    if (body.length > this.#kernel.bodyMax) return 'pass-through';
+    // No JSON at all: raw bytes are the one input of a model that knows the rest.
+    if (body.length > this.#kernel.bodyMax || jsonBytes === 0) return 'pass-through';
     const scan = this.#scan(body, jsonBytes, false);
     if (scan.status !== WireStatus.Ok) {
       return refusalOf(scan, (code) =>
@@ -54,6 +55,7 @@ export class JsonProtocol implements BatchProtocol {
     if (requests.length === 1) return { slices: [body], jsonBytes: measured.jsonBytes };
     const total = sumItems(requests);
     const pieces = this.#pieces;
+    pieces.clear();
     let jsonBytes: number | undefined;
     let raw = firstRaw(measured.holes);
     let at = 0;
@@ -149,6 +151,7 @@ export class JsonProtocol implements BatchProtocol {
   /** The reply of one caller: the whole reply's template filled with its own rows. */
   #part({ reply, holes, ends, announced }: Sliceable, request: MergeInput, place: number, of: number): Spliced {
     const pieces = this.#pieces;
+    pieces.clear();
     let jsonBytes: number | undefined;
     let raw = firstRaw(holes);
     let at = 0;
@@ -229,10 +232,6 @@ function afterComma(reply: Buffer, end: number): number {
 }
 
 function numberIn(body: Buffer, holes: readonly Hole[], kind: HoleKind): number | undefined {
-  for (const hole of holes) {
-    if (hole.kind !== kind) continue;
-    const value = Number(body.toString('latin1', hole.start, hole.end));
-    return Number.isFinite(value) && value >= 0 ? value : undefined;
-  }
-  return undefined;
+  const hole = holes.find((each) => each.kind === kind);
+  return hole && Number(body.toString('latin1', hole.start, hole.end));
 }

@@ -1,4 +1,4 @@
-import { readVarint, Varints } from './varints.ts';
+import { Varints } from './varints.ts';
 
 /** `model_name` of ModelInferRequest and ModelInferResponse: field 1, a string. Writers put it first. */
 const nameTag = 0x0a;
@@ -9,10 +9,9 @@ const nameTag = 0x0a;
  */
 export function renamedMessage(message: Buffer, from: string, to: string): Buffer | undefined {
   const name = Buffer.from(from);
-  const length = Varints.bytes(name.length);
-  const end = 1 + length.length + name.length;
-  if (message[0] !== nameTag || message.length < end || readVarint(message, 1) !== name.length) return undefined;
-  if (!message.subarray(1 + length.length, end).equals(name)) return undefined;
+  // Compared as bytes: the message has not been validated yet, and a length in it need not end.
+  const field = Buffer.concat([Buffer.of(nameTag), Varints.bytes(name.length), name]);
+  if (!message.subarray(0, field.length).equals(field)) return undefined;
   const other = Buffer.from(to);
-  return Buffer.concat([Buffer.of(nameTag), Varints.bytes(other.length), other, message.subarray(end)]);
+  return Buffer.concat([Buffer.of(nameTag), Varints.bytes(other.length), other, message.subarray(field.length)]);
 }

@@ -47,7 +47,7 @@ export class Pieces {
     return slices;
   }
 
-  /** Forgets the pieces since the last call of `take`. */
+  /** Forgets the pieces since the last call of `take`. Whoever begins calls it: a use that failed may have left some. */
   clear(): void {
     // The sources would otherwise be kept alive until the next use.
     this.#sources.length = 0;

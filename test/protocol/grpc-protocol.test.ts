@@ -59,7 +59,7 @@ for (const flavour of ['simd', 'scalar', 'debug'] as const) {
         ['a tag cut off', 'PL_BODY_MESSAGE', Buffer.concat([eight, hex('80')])],
         ['field 0', 'PL_BODY_MESSAGE', Buffer.concat([eight, hex('00 01')])],
         ['an encoding that there is not', 'PL_BODY_MESSAGE', Buffer.concat([eight, hex('7f 01')])],
-        ['a group', 'PL_BODY_MESSAGE', Buffer.concat([eight, hex('7b 7c')])],
+        ['the end of a group', 'PL_BODY_MESSAGE', Buffer.concat([eight, hex('7c')])],
         ['a number of eleven bytes', 'PL_BODY_MESSAGE', Buffer.concat([eight, hex('78 ffffffffffffffffffff01')])],
         ['a length beyond the end', 'PL_BODY_MESSAGE', Buffer.concat([eight, hex('7a 05 00')])],
         ['a length beyond 32 bits', 'PL_BODY_MESSAGE', Buffer.concat([eight, hex('7a ffffffff7f 00')])],

@@ -179,9 +179,18 @@ class V2Reader {
       } else if (key === 'id') this.#id(value);
       else if (this.#reply) refuseList(value);
       else if (key === 'parameters') this.#parameters(value, index + 1);
+      else if (key === 'outputs' && this.#text.slice(value.start, value.end).includes('shared_memory_')) {
+        throw new Ended('pass-through');
+      }
     }
     if (!found) throw new Ended('refused');
     this.#scan.form = this.#forms.includes(null) ? null : this.#forms.join(' | ');
+  }
+
+  /** Whether a value is a number of digits alone that is exact. */
+  #isWhole({ kind, start, end }: JsonValue): boolean {
+    const digits = this.#text.slice(start, end);
+    return kind === 'number' && /^\d+$/.test(digits) && Number.isSafeInteger(Number(digits));
   }
 
   #id(value: JsonValue): void {
@@ -196,7 +205,7 @@ class V2Reader {
     for (const [index, each] of value.values.entries()) {
       const key = checkKey(value, index, outer);
       if (key.startsWith('sequence_')) throw new Ended('pass-through');
-      if ((key === 'timeout' || key === 'priority') && each.kind === 'number') this.#hole(key, each);
+      if ((key === 'timeout' || key === 'priority') && this.#isWhole(each)) this.#hole(key, each);
     }
   }
 

@@ -52,6 +52,7 @@ function* fieldsOf(bytes: Buffer): Generator<Field> {
     const number = Number(tag >> 3n);
     const type = Number(tag & 7n);
     if (tag > 0xffffffffn || number === 0) refuse();
+    if (type === 3) pass();
     let value = 0n;
     let content = bytes.subarray(behind, behind);
     if (type === 0) [value, at] = varint(bytes, behind);
@@ -109,6 +110,7 @@ function itemsOf(bytes: Buffer, reply: boolean): number {
       once.add(number);
       if (number === 3 && !isUtf8(content)) refuse();
     } else if (number === 4 && !reply) readParameter(content);
+    else if (number === 6 && content.includes('shared_memory_')) pass();
     else if (number === 5) {
       if (tensors.length === 64) pass();
       tensors.push(readTensor(content, reply));
@@ -218,7 +220,7 @@ function countContents(bytes: Buffer): number {
   const [tag, behind] = varint(bytes, 0);
   const number = Number(tag >> 3n);
   const type = Number(tag & 7n);
-  if (tag > 0xffffffffn || number === 0 || type > 5) refuse();
+  if (tag > 0xffffffffn || number === 0 || type === 4 || type > 5) refuse();
   if (type === 2 && number <= 7) {
     let length: bigint;
     let start: number;
