@@ -41,6 +41,8 @@ export class Demand {
     const end = Math.floor(atMs / 1000) - 1;
     this.#advance(end);
     const known = this.#pods.get(pod);
+    // Of one that is not remembered, each report would count the same seconds again.
+    if (!known && this.#pods.size >= podsMax) return;
     const first = end - arrivals.length + 1;
     for (let second = Math.max(first, (known?.last ?? first - 1) + 1); second <= end; second++) {
       if (second <= this.#newest - secondsKept) continue;
@@ -50,7 +52,6 @@ export class Demand {
     const recent = arrivals.slice(-10);
     const rate = recent.length === 0 ? 0 : recent.reduce((sum, items) => sum + items, 0) / recent.length;
     if (arrivals.length >= nowSeconds + usualSeconds) this.#hear(arrivals, atMs);
-    if (!known && this.#pods.size >= podsMax) return;
     this.#pods.set(pod, { last: Math.max(end, known?.last ?? end), rate });
   }
 

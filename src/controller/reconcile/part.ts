@@ -228,7 +228,8 @@ class Running {
       return;
     }
     this.#poller.remove(key);
-    if (!now) this.#reconciler.known(pod.service)?.demand.forget(key);
+    // Who ends gets no more requests: others get them, and it must not count with its rate of late beside them.
+    if (!now || now.ending) this.#reconciler.known(pod.service)?.demand.forget(key);
   }
 
   /** From a pod's creation to its Ready condition: by our own clock where both were seen, else by the API's seconds. */

@@ -147,7 +147,7 @@ export function runningPrice(
 ): ReplicaPrice | undefined {
   const priced = heard.flatMap(({ pod, report }) => {
     const price = revision === undefined || pod.revision === revision ? priceOf(pod) : undefined;
-    const load = { memoryGb: pod.memoryGb, requestRate: report?.signals.arrivalRate ?? 0 };
+    const load = { memoryGb: pod.memoryGb, requestRate: (report?.signals.requests ?? 0) / 60 };
     return price ? [{ perHour: costPerHour(price, load), currency: price.currency }] : [];
   });
   const [first] = priced;

@@ -162,7 +162,8 @@ export class Reconciler {
         return { afterMs: leftMs };
       }
     }
-    const silent = heard.filter(({ pod, report }) => pod.readyMs !== undefined && pod.companion && !report);
+    // Those that end are not asked any more, ready as they may be while they drain.
+    const silent = heard.filter(({ pod, report }) => running.includes(pod) && !report);
     const { plan, planned } =
       policy.mode === 'off'
         ? off

@@ -71,6 +71,36 @@ suite('the demand of a service', (test) => {
     );
   });
 
+  test('of more pods than are remembered none counts again and again', () => {
+    const demand = new Demand();
+    for (let i = 0; i < 4096; i++) demand.take(`pod-${i}`, minute(0), 1_000_000);
+    for (let i = 0; i < 5; i++) demand.take('one more', minute(7), 1_000_000 + i * 1000);
+    assert.ok(demand.lately(1_004_000) <= 7, `${demand.lately(1_004_000)}`);
+  });
+
+  test('a pod that ends does not count beside those that took over from it', async () => {
+    const rig = new ControllerRig();
+    await rig.start();
+    rig.load = 96;
+    const part = await rig.controller(() => true);
+    await rig.clock.advance(40_000);
+    const [next] = rig.api.all(kinds.pod);
+    const old = { namespace, name: 'old' };
+    const labels = { ...next?.metadata.labels, 'serving.knative.dev/revision': 'digits-predictor-00000' };
+    rig.api.seed(kinds.pod, {
+      metadata: { ...old, uid: 'old', labels },
+      status: { ...(next?.status as object), podIP: '10.9.9.9' },
+    });
+    await rig.clock.advance(70_000);
+    // It drains for as long as it may, and all requests go to the other one.
+    const deletionTimestamp = '2026-01-01T00:20:00Z';
+    rig.api.edit(kinds.pod, old, { metadata: { deletionTimestamp }, status: { phase: 'Unknown' } });
+    await rig.clock.advance(70_000);
+    assert.is(rig.condition('Planned')?.status, 'True', rig.condition('Planned')?.message);
+    assert.is(rig.minScale(), 1, rig.condition('Planned')?.message);
+    await part.stop();
+  });
+
   test('all pods of a service that rises are asked at once, also in a fleet that is asked every six seconds', async () => {
     const rig = new ControllerRig();
     await rig.start();

@@ -151,6 +151,14 @@ suite('prices where nothing runs', (test) => {
     );
   });
 
+  test('a price of requests is by requests, however many items each has', () => {
+    const signals = { arrivalRate: 320, requests: 600, inFlightLimit: 1, waiting: 0, capacity: 0 };
+    const heard = [{ ...pod('p1', 'r1'), report: { atMs: 0, signals } }] as never;
+    const priceOf = () => ({ billing: 'request' as const, amount: 0.001, currency });
+    // Ten requests a second, each of 32 items.
+    assert.is(problem({ heard, priceOf }).revisions[0]?.price, 36);
+  });
+
   test('the price that the user gives goes before all others', () => {
     const policy = { sloMs: 500, sloQuantile: 0.99, patience: 'auto', maxBatchSize: 64, replicaCost: { perHour: 0.4 } };
     const made = problem({ policy: policy as never, heard: [pod('p1', 'r1')] });
