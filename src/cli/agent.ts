@@ -10,7 +10,11 @@ export function agentCommand(): Command {
     .description("the companion with the flags and variables of KServe's agent, whose image it can replace")
     .argument('[flags...]', "flags of KServe's agent, and the companion's own")
     .option('--dry-run', 'print the configuration that these flags and variables give, and exit')
-    .allowUnknownOption();
+    .allowUnknownOption()
+    .addHelpText(
+      'after',
+      '\nThe flags of the agent, and what becomes of each: docs/configuration.md, "In a pod". Of the companion: paceline companion --help',
+    );
   return command.action(async (given: string[], { dryRun }: { dryRun?: boolean }) => {
     try {
       const plan = planAgent(parseAgentArguments(given), process.env);

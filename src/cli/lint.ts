@@ -41,7 +41,9 @@ async function sourceOf(file: string, command: Command): Promise<LintSource> {
   try {
     return { name: file, text: file === '-' ? await text(process.stdin) : await readFile(file, 'utf8') };
   } catch (error) {
-    const reason = (error as NodeJS.ErrnoException).code === 'EISDIR' ? 'it is a directory: name files' : String(error);
+    const { code, message } = error as NodeJS.ErrnoException;
+    const known: Record<string, string> = { EISDIR: 'it is a directory: name files', ENOENT: 'there is no such file' };
+    const reason = known[code ?? ''] ?? message;
     command.error(`error: cannot read ${file}: ${reason}`, { exitCode: 2 });
   }
 }

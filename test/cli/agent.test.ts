@@ -89,6 +89,11 @@ suite('paceline agent', (test) => {
     assert.match(probe.stderr, /SERVING_READINESS_PROBE: the readiness probe has none of httpGet/);
   });
 
+  test('its help says where its flags are', () => {
+    const { stdout } = spawnSync(process.execPath, [bundle, 'agent', '--help'], { encoding: 'utf8' });
+    assert.match(stdout, /docs\/configuration\.md/);
+  });
+
   test('flags without a command are the agent’s, as where only the image was swapped', () => {
     const show = (given: string[]) =>
       JSON.parse(

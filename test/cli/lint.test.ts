@@ -37,7 +37,7 @@ suite('paceline lint', (test) => {
   test('a file that cannot be read, or none, ends with 2', () => {
     const { status, stderr } = lint(['nowhere.yaml']);
     assert.is(status, 2);
-    assert.match(stderr, /nowhere\.yaml/);
+    assert.match(stderr, /cannot read nowhere\.yaml: there is no such file/);
     assert.match(lint(['.']).stderr, /is a directory/);
     assert.is(lint([]).status, 2);
     assert.is(lint(['-', '--deployment-mode', 'cloud']).status, 2);
