@@ -32,9 +32,9 @@ function commitNow(): string {
       stdio: ['ignore', 'pipe', 'ignore'],
     }).trim();
   try {
-    // The document itself changes with every run.
-    const changed =
-      git('status', '--porcelain', '--untracked-files=no', '--', '.', ':!docs/benchmarks.md', ':!docs/reports') !== '';
+    // The documents themselves change with every run.
+    const documents = [':!docs/benchmarks.md', ':!docs/peers-comparison.md', ':!docs/reports'];
+    const changed = git('status', '--porcelain', '--untracked-files=no', '--', '.', ...documents) !== '';
     return `${git('rev-parse', '--short=10', 'HEAD')}${changed ? '+' : ''}`;
   } catch {
     return 'unknown';

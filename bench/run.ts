@@ -9,10 +9,10 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError } from 'commander';
-import { figure, withReport } from './document.ts';
+import { print, withReport } from './document.ts';
 import { benchmarkNames, moduleOf, parseNames } from './modules.ts';
 import { type Provenance, provenance } from './provenance.ts';
-import type { BenchReport, BenchRow } from './report.ts';
+import type { BenchReport } from './report.ts';
 
 interface RunOptions {
   only?: string[];
@@ -82,17 +82,4 @@ function runAlone(name: string): Promise<BenchReport> {
 async function document(report: BenchReport, from: Provenance): Promise<void> {
   const before = await readFile(out, 'utf8').catch(() => '');
   await writeFile(out, withReport(before, report, from));
-}
-
-function print(report: BenchReport): void {
-  console.log(`\n${report.title} (${report.name})`);
-  const width = Math.max(...report.rows.map((row) => row.name.length));
-  for (const row of report.rows) {
-    console.log(`  ${row.name.padEnd(width)}  ${figure(row.value).padStart(8)} ${row.unit.padEnd(12)} ${verdict(row)}`);
-  }
-}
-
-function verdict(row: BenchRow): string {
-  if (row.bar === undefined) return '';
-  return row.holds === undefined ? row.bar : `${row.bar}: ${row.holds ? 'holds' : 'DOES NOT HOLD'}`;
 }

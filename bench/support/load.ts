@@ -20,7 +20,14 @@ export function load(
   port: number,
   ratePerSecond: number,
   seconds: number,
-  options: { body?: string; path?: string; seed?: number; sloMs?: number; timeoutMs?: number } = {},
+  options: {
+    body?: string;
+    path?: string;
+    seed?: number;
+    sloMs?: number;
+    timeoutMs?: number;
+    uncountedSeconds?: number;
+  } = {},
 ): Promise<LoadResult> {
   const random = new Random(options.seed ?? 1);
   const path = options.path ?? predictPath;
@@ -31,24 +38,26 @@ export function load(
     seconds,
     sloMs: options.sloMs ?? 200,
     timeoutMs: options.timeoutMs ?? 5000,
+    uncountedSeconds: options.uncountedSeconds ?? 0,
     shot: () => shot,
     random: () => random.uniform(),
   });
 }
 
 /** As many requests as `connections` carry one after the other, for `seconds`. Returns how many were answered. */
-export async function saturate(port: number, connections: number, seconds: number, body: string): Promise<number> {
+export async function saturate(
+  port: number,
+  connections: number,
+  seconds: number,
+  body: string,
+  path = predictPath,
+): Promise<number> {
   const pool = new Pool(`http://127.0.0.1:${port}`, { connections, pipelining: 1 });
   const until = performance.now() + seconds * 1000;
   let answered = 0;
   const worker = async () => {
     while (performance.now() < until) {
-      const reply = await pool.request({
-        path: predictPath,
-        method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        body,
-      });
+      const reply = await pool.request({ path, method: 'POST', headers: { 'content-type': 'application/json' }, body });
       await reply.body.dump();
       if (reply.statusCode === 200) answered++;
     }

@@ -10,6 +10,7 @@ export interface Shot {
 
 /** What open-loop load saw. Latencies in ms from the intended send time, of right answers. */
 export interface LoadResult {
+  /** Those that count. */
   readonly sent: number;
   /** Right answers within the SLO, as a share of what was sent. */
   readonly goodput: number;
@@ -32,6 +33,8 @@ export interface LoadPlan {
   /** Uniform in (0, 1). */
   readonly random: () => number;
   readonly progress?: (doneShare: number) => void;
+  /** What is sent in the first seconds counts nowhere: a load needs time to show what it does. */
+  readonly uncountedSeconds?: number;
 }
 
 /** Sends Poisson arrivals at their times, whether or not earlier ones have been answered. */
@@ -41,6 +44,7 @@ export async function openLoop(plan: LoadPlan): Promise<LoadResult> {
   const latencies: number[] = [];
   const pending = new Set<Promise<void>>();
   let sent = 0;
+  let counted = 0;
   let good = 0;
   let wrong = 0;
 
@@ -48,6 +52,8 @@ export async function openLoop(plan: LoadPlan): Promise<LoadResult> {
   const fire = async (intended: number): Promise<void> => {
     const { path, body, isRight } = plan.shot(sent++);
     const { status, ms, text } = await timedCall(pool, { path, headers, body, intended, timeoutMs: plan.timeoutMs });
+    if (intended < countedFrom) return;
+    counted++;
     statuses.set(status, (statuses.get(status) ?? 0) + 1);
     if (status !== 200) return;
     const right = isRight(text);
@@ -57,6 +63,7 @@ export async function openLoop(plan: LoadPlan): Promise<LoadResult> {
   };
 
   const start = performance.now();
+  const countedFrom = start + (plan.uncountedSeconds ?? 0) * 1000;
   const end = start + plan.seconds * 1000;
   let next = start;
   while (next < end) {
@@ -73,8 +80,8 @@ export async function openLoop(plan: LoadPlan): Promise<LoadResult> {
   await pool.destroy();
   latencies.sort((one, other) => one - other);
   return {
-    sent,
-    goodput: good / Math.max(1, sent),
+    sent: counted,
+    goodput: good / Math.max(1, counted),
     wrong,
     statuses,
     p50: quantileOf(latencies, 0.5),

@@ -8,7 +8,14 @@ const same = (bytes: Buffer) => bytes;
 const service = '/inference.GRPCInferenceService';
 const generatedId = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g;
 /** Metadata that belongs to a transport, or that the companion adds and says so. */
-const ofTransport = ['date', 'server-timing', 'x-request-id', 'accept-encoding', 'grpc-accept-encoding'];
+const ofTransport = [
+  'date',
+  'content-length',
+  'server-timing',
+  'x-request-id',
+  'accept-encoding',
+  'grpc-accept-encoding',
+];
 
 export interface GrpcCase {
   readonly name: string;
@@ -101,10 +108,12 @@ export class GrpcRig {
     this.through = new GrpcCaller(front);
   }
 
-  static async start(model: number, front?: (companion: number) => number): Promise<GrpcRig> {
+  /** @param chain a companion that is there already, and the port of what stands in front of it. */
+  static async start(model: number, chain?: { companion: Paceline; front: number }): Promise<GrpcRig> {
+    if (chain) return new GrpcRig(chain.companion, model, chain.front);
     const probe = JSON.stringify({ tcpSocket: { host: '127.0.0.1', port: model } });
     const companion = await startCompanion(model, '--readiness-probe', probe);
-    return new GrpcRig(companion, model, front?.(companion.port) ?? companion.port);
+    return new GrpcRig(companion, model, companion.port);
   }
 
   /** Asks the model itself and then through the companion, one call after the other, and compares. */
