@@ -7,6 +7,15 @@ export const knativeClass = 'kpa.autoscaling.knative.dev';
 /** The annotation of a Revision that says who answers for its PodAutoscaler; Knative carries it over to that. */
 export const classKey = 'autoscaling.knative.dev/class';
 
+/**
+ * What an autoscaler goes by. Knative's defaulting gives a PodAutoscaler of a class that it does not know an empty one, which
+ * its own validation then refuses to Knative's class: a Revision that changes over has to name one.
+ */
+export const metricKey = 'autoscaling.knative.dev/metric';
+
+/** What Knative's own autoscaler goes by where nothing is said. */
+export const knativeMetric = 'concurrency';
+
 /** On a Revision of our class that was handed to Knative's autoscaler for a while: it can be taken back. */
 export const handedOverKey = 'autoscaling.knative.dev/paceline-handed-over';
 

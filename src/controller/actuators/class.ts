@@ -4,7 +4,15 @@ import type { ServicePlan } from '../../planner/service-plan.ts';
 import { podAutoscalerClass } from '../../policy/service-view.ts';
 import type { AutoscalerStatus, ObservedRevision, ObservedService, OwnAutoscaler } from '../reconcile/observed.ts';
 import type { Actuation, ActuationContext, ActuationRefusal, Actuator } from './actuator.ts';
-import { classKey, classOf, handedOverKey, knativeClass, ownAutoscalerOf } from './autoscaler-class.ts';
+import {
+  classKey,
+  classOf,
+  handedOverKey,
+  knativeClass,
+  knativeMetric,
+  metricKey,
+  ownAutoscalerOf,
+} from './autoscaler-class.ts';
 import { classReplicas, type ReplicaOrder } from './class-replicas.ts';
 import { type Floor, floorOf } from './floor.ts';
 import { revertsMax } from './foreign-writes.ts';
@@ -95,7 +103,8 @@ export class OwnClass implements Actuator<ClassPlan, ObservedService> {
       // What Knative has not carried over yet is on its way.
       const handed = revision.annotations[classKey] === knativeClass;
       if ((!ours || handed) && (noted === null || noted === note[handedOverKey])) continue;
-      await annotate(revision, { [classKey]: knativeClass, ...note }, context);
+      const metric = revision.annotations[metricKey] || knativeMetric;
+      await annotate(revision, { [classKey]: knativeClass, [metricKey]: metric, ...note }, context);
       this.#scaled.delete(revision.uid);
     }
   }

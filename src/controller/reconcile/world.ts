@@ -84,10 +84,13 @@ export class World {
       this.#informers.push(made as Informer<unknown>);
       return made;
     };
-    const byService = <T extends { readonly service: string }>(informer: InformerOptions<T>): Informer<T> => {
+    const byService = <T extends { readonly service: string }>(
+      informer: InformerOptions<T>,
+      isNews: (now: T, before: T) => boolean = () => true,
+    ): Informer<T> => {
       const made = watch({ ...informer, indexes: { service: (value: T) => [value.service] } });
       made.onChange((_, now, before) => {
-        if (now) onService(now.service);
+        if (now && (!before || isNews(now, before))) onService(now.service);
         if (before && before.service !== now?.service) onService(before.service);
       });
       return made;
@@ -121,7 +124,8 @@ export class World {
       this.#pods.push(pods);
     }
     this.#nodes = watch({ kind: kinds.node, project: ({ metadata }) => ({ labels: metadata.labels ?? {} }) });
-    this.#policies = byService({ kind: kinds.inferencePolicy, project: projectPolicy });
+    // Statuses are our own: thousands of services would be planned for twice because we said what was planned.
+    this.#policies = byService({ kind: kinds.inferencePolicy, project: projectPolicy }, saysSomethingElse);
     this.#priceLists = watch({
       kind: kinds.priceList,
       project: (object) => readPriceList(withoutManagedFields(object)).value,
@@ -264,6 +268,13 @@ function projectPolicy(object: KubeObject): StoredPolicy | undefined {
   const { kind, name: target } = value.spec.targetRef;
   const service = serviceKeyOf({ kind, namespace, name: target });
   return { name, namespace, service, value, generation, holding: annotations?.['paceline.dev/original'] };
+}
+
+/** Whether a policy changed in anything but its status: in its spec, what it holds for us, or whose it is. */
+function saysSomethingElse(now: StoredPolicy, before: StoredPolicy): boolean {
+  const essence = ({ service, generation, holding, value }: StoredPolicy) =>
+    JSON.stringify([service, generation, holding, value.metadata.labels, value.metadata.uid]);
+  return essence(now) !== essence(before);
 }
 
 /** Who wrote which field is longer than the rest of an object, and of no use here. */

@@ -1,5 +1,10 @@
 import * as assert from 'uvu/assert';
-import { classKey, handedOverKey, knativeClass } from '../../../src/controller/actuators/autoscaler-class.ts';
+import {
+  classKey,
+  handedOverKey,
+  knativeClass,
+  metricKey,
+} from '../../../src/controller/actuators/autoscaler-class.ts';
 import { uninstall } from '../../../src/controller/uninstall.ts';
 import { type KubeObject, kinds } from '../../../src/kube/objects.ts';
 import { podAutoscalerClass } from '../../../src/policy/service-view.ts';
@@ -256,6 +261,8 @@ suite('a service of our autoscaler class', (test) => {
     rig.api.edit(kinds.inferencePolicy, at('digits'), { spec: { mode: 'off' } });
     await rig.clock.advance(3_000);
     assert.is(rig.revision()[classKey], knativeClass);
+    // Without a metric by name Knative's validation refuses to carry the class over.
+    assert.is(rig.revision()[metricKey], 'concurrency');
     assert.is(rig.revision()[handedOverKey], podAutoscalerClass);
     const scales = rig.api.writes.filter(({ verb }) => verb === 'scale').length;
     await rig.clock.advance(60_000);
