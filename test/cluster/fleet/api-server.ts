@@ -16,6 +16,8 @@ const ports = { etcd: 24379, peers: 24380, api: 24443 };
 export interface ApiServer {
   readonly kubeconfig: string;
   readonly api: KubeClient;
+  /** Of etcd and of the API server. */
+  readonly pids: readonly number[];
   stop(): Promise<void>;
 }
 
@@ -91,7 +93,7 @@ export async function startApiServer(): Promise<ApiServer> {
     await stop();
     throw error;
   }
-  return { kubeconfig, api, stop };
+  return { kubeconfig, api, pids: started.map(({ pid }) => pid as number), stop };
 }
 
 async function answers(api: KubeClient): Promise<boolean> {
