@@ -6,12 +6,14 @@ import { type CompanionOptions, shownOptions } from '../policy/companion-options
 import { createProtocols } from '../protocol/protocols.ts';
 import { CompanionMetrics } from '../telemetry/companion-metrics.ts';
 import type { Log } from '../telemetry/log.ts';
+import { parseTraceparent } from '../telemetry/trace-context.ts';
 import { AdminServer } from './admin.ts';
 import { Advisor } from './advisor.ts';
 import { ByteBudget } from './body.ts';
 import { Circuit, type CircuitState } from './circuit.ts';
 import { drain } from './drain.ts';
 import { GrpcCarrier } from './grpc-carrier.ts';
+import { removeHeaders } from './headers.ts';
 import { HttpCarrier } from './http-carrier.ts';
 import { Http2Upstream } from './http2-upstream.ts';
 import { Intake } from './intake.ts';
@@ -27,6 +29,7 @@ import { ModelReadiness, type Readiness, refusesConnections } from './readiness.
 import { ResendBudget } from './resend-budget.ts';
 import { Scheduler } from './scheduler.ts';
 import { type SignalSource, signalsOf } from './signals.ts';
+import { UnreadReplies } from './unread-replies.ts';
 import { Upstream } from './upstream.ts';
 import { VariantName } from './variant-name.ts';
 
@@ -73,6 +76,7 @@ export class Companion {
   readonly #unfit: string | undefined;
   readonly #observers: Observers;
   readonly #circuit = new Circuit((state) => this.#circuitChanged(state));
+  readonly #unread = new UnreadReplies();
   readonly #lag = new LoopLag();
   readonly #startedAt = performance.now();
   #advisor: Advisor | undefined;
@@ -136,8 +140,8 @@ export class Companion {
     );
     const variant = options.variantOf === '' ? undefined : new VariantName(options.variantOf, options.modelName);
     const shared = new Set(options.shareAcrossHeaders);
-    const http = new HttpCarrier(this.#upstream, shared, variant);
-    const grpc = new GrpcCarrier(this.#http2, options.grpcMessageMax, shared, variant, mayResend);
+    const http = new HttpCarrier(this.#upstream, shared, variant, this.#unread);
+    const grpc = new GrpcCarrier(this.#http2, options.grpcMessageMax, shared, variant, mayResend, this.#unread);
     this.#intake = new Intake(options, {
       log: parts.log,
       metrics: this.metrics,
@@ -235,6 +239,7 @@ export class Companion {
     this.scheduler.stop();
     this.#advisor?.scheduler.stop();
     this.#lag.stop();
+    this.#unread.stop();
     this.#http2.close();
     await Promise.all([this.#upstream.close(), this.#passThrough.close(), this.#observers.stop()]);
   }
@@ -244,6 +249,7 @@ export class Companion {
     request.on('error', ignore);
     const probe = probeOf(request.headers, this.#draining);
     if (probe) return void answerProbe(probe, request, response, this.#draining ? undefined : () => this.#ready());
+    dropBrokenTrace(request);
     const arrivedAt = performance.now();
     this.#lag.noteWork(arrivedAt);
     this.#lastRequestAt = arrivedAt;
@@ -327,6 +333,16 @@ function domainSettings(options: CompanionOptions): DomainSettings {
     maxLanes: laneRows,
     maxInFlight: options.maxInFlight,
   };
+}
+
+/** A `tracestate` means nothing without a valid `traceparent`: neither travels on (W3C Trace Context, 4.2 and 4.3). */
+function dropBrokenTrace(request: IncomingMessage): void {
+  const { traceparent, tracestate } = request.headers;
+  if (traceparent === undefined && tracestate === undefined) return;
+  if (parseTraceparent(traceparent)) return;
+  removeHeaders(request.rawHeaders, ['traceparent', 'tracestate']);
+  delete request.headers.traceparent;
+  delete request.headers.tracestate;
 }
 
 function ignore(): void {}

@@ -46,9 +46,14 @@ export const errorSpecs = {
     message: 'the request took too long to arrive',
     help: 'raise --body-timeout if callers are slow; a body that passes through may pause for 30 s, headers may take 15 s',
   },
+  PL_MESSAGE_TOO_LARGE: {
+    status: 413,
+    message: "a message above 4 MB cannot be handed on under its caller's name for the model",
+    help: 'send it under the name that the model server knows, or in smaller messages',
+  },
   PL_HEADERS_TOO_LARGE: {
     status: 431,
-    message: 'the headers are larger than 64 KB',
+    message: 'the headers are larger than 64 KB, or more than 256',
     help: 'send fewer or smaller headers',
   },
   PL_QUEUE_FULL: busy('as many requests wait as may wait', 'add replicas, or raise --max-waiting'),

@@ -25,6 +25,7 @@ const byHttpStatus: Readonly<Record<number, GrpcStatus>> = {
   400: GrpcStatus.InvalidArgument,
   405: GrpcStatus.Unimplemented,
   408: GrpcStatus.DeadlineExceeded,
+  413: GrpcStatus.ResourceExhausted,
   431: GrpcStatus.InvalidArgument,
   500: GrpcStatus.Internal,
   502: GrpcStatus.Unavailable,

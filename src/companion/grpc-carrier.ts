@@ -12,6 +12,7 @@ import { grpcTimeoutIn, grpcTimeoutOf } from './grpc-timeout.ts';
 import { batchHeaders, headerIn, http2Fields, sharedReplyHeaders } from './headers.ts';
 import type { Http2Upstream } from './http2-upstream.ts';
 import { fieldsWithRequestId } from './observing/request-id.ts';
+import type { UnreadReplies } from './unread-replies.ts';
 import { lengthOf, type UpstreamEnd, type UpstreamReply } from './upstream.ts';
 import type { VariantName } from './variant-name.ts';
 
@@ -41,6 +42,7 @@ export class GrpcCarrier implements Carrier {
   readonly #sharedHeaders: ReadonlySet<string>;
   readonly #variant: VariantName | undefined;
   readonly #mayRetry: () => boolean;
+  readonly #unread: UnreadReplies;
 
   /**
    * @param messageMax bytes of the largest message that is made of several
@@ -52,7 +54,9 @@ export class GrpcCarrier implements Carrier {
     sharedHeaders: ReadonlySet<string>,
     variant: VariantName | undefined,
     mayRetry: () => boolean,
+    unread: UnreadReplies,
   ) {
+    this.#unread = unread;
     this.#upstream = upstream;
     this.callBytesMax = messageMax;
     this.#sharedHeaders = sharedHeaders;
@@ -120,6 +124,7 @@ export class GrpcCarrier implements Carrier {
       try {
         if (body.length === 0) stream.respond({ ...own, ...end }, { endStream: true });
         else answer(stream, own, end, of === 1 ? slices : [frameHead(lengthOf(slices)), ...slices]);
+        this.#unread.wrote(response, lengthOf(slices));
       } catch {
         refuseGrpc(response, 'PL_UPSTREAM_REPLY');
       }

@@ -1,5 +1,5 @@
 /** Before each message of gRPC: whether it is compressed, and its length, big endian. */
-const headBytes = 5;
+export const headBytes = 5;
 
 /** The head of an uncompressed message of so many bytes. */
 export function frameHead(length: number): Buffer {

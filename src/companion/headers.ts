@@ -126,6 +126,13 @@ export function setHeader(raw: string[], name: string, value: string): void {
   else raw.push(name, value);
 }
 
+/** Takes headers out of a raw list, by names in lower case. */
+export function removeHeaders(raw: string[], names: readonly string[]): void {
+  for (let i = raw.length - 2; i >= 0; i -= 2) {
+    if (names.includes((raw[i] as string).toLowerCase())) raw.splice(i, 2);
+  }
+}
+
 /** A flat list of headers without one of them. */
 export function without(headers: readonly string[], name: string): string[] {
   return headers.filter((_, i) => (headers[i - (i % 2)] as string).toLowerCase() !== name);

@@ -5,7 +5,8 @@ import { traceparentOf } from '../telemetry/trace-context.ts';
 import type { Carrier, Judgement } from './carrier.ts';
 import { type Exchange, writeError, writeReply } from './exchange.ts';
 import { batchHeaders, forwardHeaders, headerIn, setHeader, sharedReplyHeaders } from './headers.ts';
-import type { Upstream, UpstreamEnd, UpstreamReply } from './upstream.ts';
+import type { UnreadReplies } from './unread-replies.ts';
+import { lengthOf, type Upstream, type UpstreamEnd, type UpstreamReply } from './upstream.ts';
 import type { VariantName } from './variant-name.ts';
 
 /** Refusals that may be the fault of one request among several. KServe answers 500 to bad input. */
@@ -19,8 +20,15 @@ export class HttpCarrier implements Carrier {
   readonly #upstream: Upstream;
   readonly #sharedHeaders: ReadonlySet<string>;
   readonly #variant: VariantName | undefined;
+  readonly #unread: UnreadReplies;
 
-  constructor(upstream: Upstream, sharedHeaders: ReadonlySet<string>, variant: VariantName | undefined) {
+  constructor(
+    upstream: Upstream,
+    sharedHeaders: ReadonlySet<string>,
+    variant: VariantName | undefined,
+    unread: UnreadReplies,
+  ) {
+    this.#unread = unread;
     this.#upstream = upstream;
     this.#sharedHeaders = sharedHeaders;
     this.#variant = variant;
@@ -70,6 +78,7 @@ export class HttpCarrier implements Carrier {
       const own = [...shared];
       if (timing !== undefined) own.push('server-timing', timing);
       writeReply(response, status, of === 1 ? own : withJsonBytes(own, jsonBytes), slices);
+      this.#unread.wrote(response, lengthOf(slices));
     };
   }
 }

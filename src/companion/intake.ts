@@ -16,7 +16,7 @@ import type { Carrier } from './carrier.ts';
 import type { Circuit } from './circuit.ts';
 import { codeOfReason, type ErrorCode, knownCode } from './errors.ts';
 import { Exchange } from './exchange.ts';
-import { messageIn } from './grpc-frame.ts';
+import { headBytes, messageIn } from './grpc-frame.ts';
 import { setHeader } from './headers.ts';
 import { HintReader } from './hints.ts';
 import { LaneKeys } from './lane-keys.ts';
@@ -127,7 +127,8 @@ export class Intake {
     readBody(
       // Of a call of gRPC the stream is read, so that it can be handed on where it is too large.
       name === 'grpc' ? (response.stream as ServerHttp2Stream) : request,
-      request.headers['content-length'],
+      // The name in a message has to be seen, however long the message says it is.
+      name === 'grpc' && variant ? undefined : request.headers['content-length'],
       this.#parts.budget,
       batchedBodyMax,
       this.#options.bodyTimeoutMs,
@@ -159,7 +160,10 @@ export class Intake {
   #hasBody(exchange: Exchange, end: BodyEnd): void {
     if (exchange.ended) return;
     const { mode, maxBatchSize } = this.#parts.policy();
-    if (end === 'too-large') return this.#pass(exchange, 'large-body');
+    if (end === 'too-large') {
+      if (this.#bearsGroupName(exchange)) return this.#fail(exchange, 'PL_MESSAGE_TOO_LARGE');
+      return this.#pass(exchange, 'large-body');
+    }
     if (end === 'no-room') {
       this.#parts.metrics.objective(performance.now(), false);
       return this.#fail(exchange, 'PL_BYTES_FULL');
@@ -196,6 +200,17 @@ export class Intake {
     this.arrivals.add(exchange.arrivedAt, measured.items);
     if (!measured.uniform) this.#sendAlone(exchange, 'mixed-rows');
     else if (!this.#parts.scheduler.submit(exchange)) this.#sendAlone(exchange, 'no-lane');
+  }
+
+  /** Whether a message of gRPC that is too large to be held asks for the group's name: a stream cannot be renamed. */
+  #bearsGroupName({ protocol, response }: Exchange): boolean {
+    const { variant } = this.#parts;
+    if (protocol.name !== 'grpc' || !variant) return false;
+    const stream = response.stream as ServerHttp2Stream;
+    const begin = stream.read() as Buffer | null;
+    if (begin === null) return false;
+    stream.unshift(begin);
+    return begin[0] === 0 && variant.ownMessage(begin.subarray(headBytes)) !== undefined;
   }
 
   /** Takes a message out of its frame. False: it cannot be, and is dealt with. */
@@ -237,9 +252,12 @@ export class Intake {
   #advise(exchange: Exchange): void {
     const { response, softDeadline } = exchange;
     const ended = exchange.measured.uniform ? this.#parts.advisor().note(exchange) : undefined;
+    // How a call of gRPC went is in its status, which is counted where it ends.
+    const counted = exchange.protocol.name === 'grpc';
     response.once('close', () => {
       const now = performance.now();
       ended?.();
+      if (counted) return;
       if (response.writableFinished || now > softDeadline) {
         const failed = response.statusCode >= 500;
         this.#parts.metrics.objective(now, !failed && now <= softDeadline, failed);
@@ -297,12 +315,14 @@ export class Intake {
     exchange.heldBytes = 0;
     response.once('close', () => budget.give(held));
     const { mode, sloMs } = policy();
+    const due = exchange.softDeadline || receivedAt + sloMs;
     exchange.handOver();
     passThrough.forward(request, response, framed, undefined, (result) => {
-      // What is advised about is counted where it is; a caller who left in time got what it wanted.
-      if (mode !== 'act' || result === 'left') return;
+      if (mode === 'off') return;
       const now = performance.now();
-      metrics.objective(now, result === 'grpc-0' && now <= receivedAt + sloMs, result !== 'grpc-0');
+      // A caller who left in time got what it wanted.
+      if (result === 'left' && now <= due) return;
+      metrics.objective(now, result === 'grpc-0' && now <= due, result !== 'grpc-0' && result !== 'left');
     });
   }
 

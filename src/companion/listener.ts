@@ -18,12 +18,32 @@ const preface = 'PRI';
 /** Longer than Go's and Envoy's clients keep an idle connection, so that they close it and not we. */
 const keepAliveMs = 150_000;
 const headersMaxBytes = 65_536;
+/** Headers of one request. Go and Envoy take as many, and no honest caller sends a quarter of them. */
+const headersMax = 256;
+/** A caller that takes nothing of an answer for so long is gone. */
+const unreadMs = 60_000;
+/** Beyond so many the one that was silent longest makes room. */
+const connectionsMax = 8192;
+/** How many requests one HTTP/2 connection may give up, at once and each second, until it is closed. Callers who give up
+ * when their time is over do so by the hundred. */
+const resets = { burst: 10_000, perSecond: 1000 };
 /** A caller that is gone without a word is found out: a stream of gRPC may last for days. */
 const tcpOptions = { noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 };
 /** Bytes: what one HTTP/2 connection may have sent that nobody has read. One slow upload leaves room for others beside it. */
 const connectionWindow = 16 * 1024 * 1024;
 /** MB: what may wait on one HTTP/2 connection. Beyond it Node refuses streams; its 10 are 160 slow replies. */
 const sessionMegabytes = 256;
+
+/** Bounds of a listener. Times in ms. */
+export interface ListenerLimits {
+  /** How long the head of a request may take. */
+  readonly headersTimeoutMs: number;
+  /** How long a caller may take nothing of an answer that is there for it. */
+  readonly unreadMs: number;
+  /** How long a connection may have nothing to do. */
+  readonly idleMs: number;
+  readonly connections: number;
+}
 
 /** One port for HTTP/1.1 and h2c: the first bytes of a connection say which it is. */
 export class Listener {
@@ -34,29 +54,46 @@ export class Listener {
   /** Connections that have not said anything yet. */
   readonly #silent = new Set<Socket>();
   readonly #sessions = new Set<ServerHttp2Session>();
-  readonly #headersTimeoutMs: number;
+  /** Connections of which nothing more is served. */
+  readonly #over = new WeakSet<object>();
   /** The latest response of each HTTP/1.1 connection. They go out in order: when it has ended, all have. */
   readonly #latest = new WeakMap<object, ServerResponse>();
 
-  /** @param headersTimeoutMs how long the head of a request may take. */
-  constructor(handlers: ListenerHandlers, headersTimeoutMs = 15_000) {
-    this.#headersTimeoutMs = headersTimeoutMs;
+  readonly #limits: ListenerLimits;
+
+  constructor(handlers: ListenerHandlers, limits: Partial<ListenerLimits> = {}) {
+    this.#limits = { headersTimeoutMs: 15_000, unreadMs, idleMs: keepAliveMs, connections: connectionsMax, ...limits };
+    const { headersTimeoutMs, idleMs } = this.#limits;
     this.#http1 = createHttpServer(
       {
-        keepAliveTimeout: keepAliveMs,
+        keepAliveTimeout: idleMs,
         headersTimeout: headersTimeoutMs,
         // It would cut an upload that streams for long. Whoever reads a body watches that it does not stall.
         requestTimeout: 0,
         connectionsCheckingInterval: Math.min(5000, headersTimeoutMs),
         maxHeaderSize: headersMaxBytes,
+        // Whatever the environment says.
+        insecureHTTPParser: false,
+        // Node would go on with what stands behind a request without one.
+        requireHostHeader: false,
         noDelay: true,
       },
       (request, response) => {
+        // What stands behind a request that is refused for its framing may be a part of it.
+        if (this.#over.has(request.socket)) return;
         this.#latest.set(request.socket, response);
+        const wrong = whatIsWrong(request);
+        if (wrong) return this.#answerWrong(response, wrong);
         handlers.request(request, response);
       },
     );
+    // Node would leave the rest out without a word: what is refused is counted here.
+    this.#http1.maxHeadersCount = 0;
+    this.#http1.timeout = this.#limits.unreadMs;
+    this.#http1.on('timeout', (socket: Socket) => this.#quiet(socket));
     this.#http1.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
+      // The bound of answers that nobody takes is for requests: a tunnel may be quiet.
+      socket.setTimeout(0);
       if (isIgnoredOffer(request)) this.#serveAsHttp1(request, socket, head);
       else handlers.upgrade(request, socket, head);
     });
@@ -68,6 +105,8 @@ export class Listener {
     this.#http2 = createHttp2Server({
       maxSessionMemory: sessionMegabytes,
       settings: { maxConcurrentStreams: 1000, maxHeaderListSize: headersMaxBytes },
+      maxHeaderListPairs: headersMax,
+      ...({ streamResetBurst: resets.burst, streamResetRate: resets.perSecond } as object),
       maxSessionRejectedStreams: 100,
       maxSessionInvalidFrames: 100,
     });
@@ -76,6 +115,16 @@ export class Listener {
     this.#http2.on('session', (session) => {
       this.#sessions.add(session);
       session.setLocalWindowSize(connectionWindow);
+      let streams = 0;
+      const closed = () => streams--;
+      session.on('stream', (stream) => {
+        streams++;
+        stream.on('close', closed);
+      });
+      // Without a stream it has nothing to do, whatever half a request it holds.
+      session.setTimeout(idleMs, () => {
+        if (streams === 0) session.destroy();
+      });
       session.on('close', () => this.#sessions.delete(session));
       session.on('error', () => session.destroy());
       watchSession(session);
@@ -105,7 +154,24 @@ export class Listener {
     for (const socket of this.#sockets) socket.destroy();
   }
 
+  /** Nothing was read or written for a while: a caller that takes nothing, or a connection with nothing to do. */
+  #quiet(socket: Socket): void {
+    const latest = this.#latest.get(socket);
+    if (socket.writableLength > 0 || !latest || latest.writableFinished) socket.destroy();
+  }
+
+  #answerWrong(response: ServerResponse, code: ErrorCode): void {
+    this.#over.add(response.req.socket);
+    response.shouldKeepAlive = false;
+    writeError(response, code);
+  }
+
   #sniff(socket: Socket): void {
+    if (this.#sockets.size >= this.#limits.connections) {
+      const [longest] = this.#silent;
+      (longest ?? socket).destroy();
+      if (!longest) return;
+    }
     this.#sockets.add(socket);
     this.#silent.add(socket);
     socket.on('close', () => {
@@ -115,7 +181,7 @@ export class Listener {
     const onError = () => socket.destroy();
     const onTimeout = () => socket.destroy();
     socket.on('error', onError);
-    socket.setTimeout(keepAliveMs, onTimeout);
+    socket.setTimeout(this.#limits.idleMs, onTimeout);
     let seen: Buffer = Buffer.alloc(0);
     const onReadable = () => {
       const chunk = socket.read() as Buffer | null;
@@ -124,7 +190,7 @@ export class Listener {
       seen = seen.length === 0 ? chunk : Buffer.concat([seen, chunk]);
       const start = seen.toString('latin1', 0, preface.length);
       if (seen.length < preface.length && preface.startsWith(start)) {
-        socket.setTimeout(this.#headersTimeoutMs);
+        socket.setTimeout(this.#limits.headersTimeoutMs);
         return;
       }
       socket.off('readable', onReadable);
@@ -145,6 +211,8 @@ export class Listener {
 
   /** Answers what is not HTTP, as far as a broken connection can be answered. */
   #refuse(error: NodeJS.ErrnoException, socket: Socket): void {
+    // It has its answer already.
+    if (this.#over.has(socket)) return void socket.destroySoon();
     const latest = this.#latest.get(socket);
     if (error.code === 'ECONNRESET' || (latest && !mayAnswerInstead(latest, socket))) {
       socket.destroy();
@@ -165,4 +233,28 @@ export class Listener {
 function mayAnswerInstead(latest: ServerResponse, socket: Socket): boolean {
   if (latest.writableFinished) return true;
   return latest.socket === socket && !latest.headersSent && !latest.req.complete;
+}
+
+/** What no server should serve, though a parser takes it. */
+function whatIsWrong(request: IncomingMessage): ErrorCode | undefined {
+  if (request.rawHeaders.length > 2 * headersMax) return 'PL_HEADERS_TOO_LARGE';
+  if (hostsIn(request.rawHeaders) !== 1 && (request.httpVersionMinor > 0 || request.headers.host !== undefined))
+    return 'PL_HTTP_SYNTAX';
+  // A line without a version has no headers behind it, and no answer that begins with one.
+  if (request.httpVersionMajor < 1) return 'PL_HTTP_SYNTAX';
+  const encoding = request.headers['transfer-encoding'];
+  if (encoding === undefined) return undefined;
+  // HTTP/1.0 knows no chunks, and an empty encoding beside a length passes the parser: others would cut such a body elsewhere
+  // (RFC 9112, 6.1).
+  const sound = request.httpVersionMinor > 0 && request.headers['content-length'] === undefined && encoding !== '';
+  return sound ? undefined : 'PL_HTTP_SYNTAX';
+}
+
+function hostsIn(raw: readonly string[]): number {
+  let hosts = 0;
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = raw[i] as string;
+    if (name.length === 4 && name.toLowerCase() === 'host') hosts++;
+  }
+  return hosts;
 }

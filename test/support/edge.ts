@@ -1,6 +1,6 @@
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
-import { Listener } from '../../src/companion/listener.ts';
+import { Listener, type ListenerLimits } from '../../src/companion/listener.ts';
 import { type BodyLimits, PassThrough } from '../../src/companion/pass-through.ts';
 
 /** A listener and a pass-through in front of a model that a test writes, without a companion between them. */
@@ -17,6 +17,7 @@ export interface Edge {
 /** What a test may set. */
 export interface EdgeSettings {
   readonly headersTimeoutMs?: number;
+  readonly limits?: Partial<ListenerLimits>;
   readonly max?: number;
   readonly bodies?: Partial<BodyLimits>;
 }
@@ -25,7 +26,7 @@ export interface EdgeSettings {
 export async function withEdge(
   serve: RequestListener,
   body: (edge: Edge) => Promise<void>,
-  { headersTimeoutMs, max = 16, bodies = {} }: EdgeSettings = {},
+  { headersTimeoutMs, limits = {}, max = 16, bodies = {} }: EdgeSettings = {},
 ): Promise<void> {
   const model = createServer(serve);
   await new Promise<void>((resolve) => model.listen(0, '127.0.0.1', resolve));
@@ -42,7 +43,7 @@ export async function withEdge(
       },
       upgrade: (request, socket, head) => pass.upgrade(request, socket, head),
     },
-    headersTimeoutMs,
+    headersTimeoutMs === undefined ? limits : { headersTimeoutMs, ...limits },
   );
   const port = await listener.listen(0, '127.0.0.1');
   try {
