@@ -110,6 +110,22 @@ suite('companion: bad input', (test) => {
       assert.is((await rig.call('/v1/models/m:predict', undefined, {}, 'GET')).status, 200);
     }));
 
+  test('a trace context that is none does not travel on, nor does its state', () =>
+    withRig({}, async (rig) => {
+      const state = { tracestate: 'vendor=1' };
+      const valid = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+      for (const broken of ['00-1', '', `${valid}-more`, `ff${valid.slice(2)}`, undefined]) {
+        rig.model.calls.length = 0;
+        await rig.predict(1, broken === undefined ? state : { ...state, traceparent: broken });
+        const { traceparent, tracestate } = rig.model.calls[0]?.headers ?? {};
+        assert.equal([traceparent, tracestate], [undefined, undefined], broken);
+      }
+      rig.model.calls.length = 0;
+      await rig.predict(1, { ...state, traceparent: valid });
+      const { traceparent, tracestate } = rig.model.calls[0]?.headers ?? {};
+      assert.equal([traceparent, tracestate], [valid, 'vendor=1']);
+    }));
+
   test('a hint that makes no sense gets 400', () =>
     withRig({}, async (rig) => {
       for (const headers of [

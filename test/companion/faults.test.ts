@@ -1,6 +1,7 @@
 import * as assert from 'uvu/assert';
 import { createBatchingDomain } from '../../src/kernels/batching-domain.ts';
 import { together, withRig } from '../support/companion.ts';
+import { until } from '../support/edge.ts';
 import type { Behaviour } from '../support/model-server.ts';
 import { suite } from '../support/suite.ts';
 
@@ -167,7 +168,8 @@ suite('companion: faults', (test) => {
     await withRig({ patience: '1', slo: '500ms', 'late-timeout': '10s' }, async (rig) => {
       await rig.predict('warm');
       const waiting = Promise.all(Array.from({ length: 3 }, (_, i) => rig.predict(i)));
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      const there = () => rig.model.calls.slice(1).reduce((sum, { items }) => sum + items.length, 0);
+      await until(() => there() + rig.companion.scheduler.waiting === 3, 'three requests');
       const started = performance.now();
       assert.is(await rig.companion.drain(), true);
       assert.ok(performance.now() - started < 1000);

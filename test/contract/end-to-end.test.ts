@@ -88,7 +88,7 @@ for (const { driver, withEdges, refused, failing } of protocols) {
         const all = oneId(requests(12, words)).map((asked, i) =>
           write({
             ...asked,
-            headers: ['host', 'model', 'authorization', 'Bearer t', 'traceparent', `00-${i}`, 'x-user', `u${i}`],
+            headers: ['host', 'model', 'authorization', 'Bearer t', 'traceparent', traceparent(i), 'x-user', `u${i}`],
           }),
         );
         await together(edges, all);
@@ -98,7 +98,7 @@ for (const { driver, withEdges, refused, failing } of protocols) {
           assert.equal(seen.rest, rest);
           assert.is(url, first.url);
           assert.is(headers.authorization, 'Bearer t');
-          assert.match(String(headers.traceparent), /^00-\d+$/);
+          assert.match(String(headers.traceparent), /^00-0{30}[0-9a-f]{2}-00f067aa0ba902b7-01$/);
           assert.is(headers['x-user'] === undefined, callersIn(seen) > 1, 'only what is shared is dropped');
         }
         assert.ok(edges.calls.some(({ seen }) => callersIn(seen) > 1));
@@ -115,4 +115,9 @@ for (const { driver, withEdges, refused, failing } of protocols) {
         }
       }));
   });
+}
+
+/** A valid one, of a trace of its own: nothing else travels on. */
+function traceparent(i: number): string {
+  return `00-${(i + 1).toString(16).padStart(32, '0')}-00f067aa0ba902b7-01`;
 }
