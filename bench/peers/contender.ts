@@ -16,6 +16,8 @@ export interface Contender {
   readonly port: number;
   /** The processes whose CPU is the way's own. */
   readonly pids: readonly number[];
+  /** It lives for one turn only: nothing of it is left behind. */
+  readonly endsWithTurn?: boolean;
   /** Called around each turn: what is not measured must not take any CPU. */
   begin(): Promise<void>;
   end(): Promise<void>;
@@ -69,6 +71,7 @@ export function agentForTurns(name: string, modelPort: number, ...flags: string[
   return {
     ...v1,
     name,
+    endsWithTurn: true,
     get port() {
       return port;
     },

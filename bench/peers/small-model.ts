@@ -21,11 +21,12 @@ export async function realSmallModel(run: PeersRun): Promise<BenchReport> {
     end: async () => {},
     stop: async () => {},
   };
-  const ways = [
-    alone,
+  const proxies = [
     await agent("KServe's agent with batcher", server.port, ...tunedBatcher),
     await paceline(server.port),
   ];
+  // The model takes rows of one width only.
+  const ways = [alone, ...proxies].map((way) => ({ ...way, body: () => bodyOf(bytes) }));
   for (const way of ways) await way.end();
   try {
     await inTurns(ways, 'real small model, warming up', run, (way) => saturated(way, connections, 6, bytes), 1);

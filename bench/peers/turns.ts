@@ -1,6 +1,6 @@
 import { median } from '../measure.ts';
 import type { BenchRow } from '../report.ts';
-import { load, saturate } from '../support/load.ts';
+import { saturate } from '../support/load.ts';
 import type { Contender } from './contender.ts';
 import { cpuUsOf } from './cpu.ts';
 
@@ -44,17 +44,20 @@ export async function inTurns<Figures>(
 
 /** Waits until nothing is left of a turn: one request is answered as quickly as an idle way answers it. */
 async function settle(way: Contender): Promise<void> {
+  if (way.endsWithTurn) return;
   const until = performance.now() + settleMsMax;
   while (performance.now() < until) {
-    const { p50, goodput } = await load(way.port, 20, 0.2, {
-      ...shotOf(way, 1000),
-      sloMs: settleMsMax,
-      timeoutMs: 6000,
+    const from = performance.now();
+    const { path, body } = shotOf(way, 1000);
+    const answer = await fetch(`http://127.0.0.1:${way.port}${path}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body,
+      signal: AbortSignal.timeout(settleMsMax),
     });
-    if (goodput === 1 && p50 < settledMs) return;
-    if (Number.isNaN(p50)) await new Promise((resolve) => setTimeout(resolve, 200));
-    // A batcher that waits for seconds answers so late even when it is idle.
-    else if (p50 > 4000) return;
+    await answer.arrayBuffer();
+    if (answer.status === 200 && performance.now() - from < settledMs) return;
+    await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }
 
