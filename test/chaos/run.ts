@@ -50,7 +50,8 @@ try {
   for (let part = 1; part <= parts && chaos.ledger.wrongs < 20; part++) {
     chaos.unsplittableOverGrpc = part > parts - unsplittableParts;
     await chaos.callWhile(companion, (begun) => begun < (requests * part) / parts);
-    // Connections of callers who have left are being closed.
+    // Connections of callers who have left are being closed. Those to the model are kept, as many as were needed at once.
+    chaos.upstream.closeConnections();
     await new Promise((resolve) => setTimeout(resolve, settleMs));
     states.push(await companion.state());
   }
