@@ -59,7 +59,8 @@ export class Demand {
     const sum = (seconds: readonly number[]) => seconds.reduce((total, items) => total + items, 0);
     const usual = sum(arrivals.slice(-nowSeconds - usualSeconds, -nowSeconds)) * (nowSeconds / usualSeconds);
     this.#heard.push({ atMs, now: sum(arrivals.slice(-nowSeconds)), usual });
-    if (this.#heard.length > heardMax) this.#heard.shift();
+    // Nobody looks at older ones, and sixty of them for each of thousands of services are tens of megabytes.
+    while (this.#heard.length > heardMax || atMs - (this.#heard[0]?.atMs ?? atMs) > heardMs) this.#heard.shift();
   }
 
   /**
