@@ -3,6 +3,7 @@ import type { ServerHttp2Stream } from 'node:http2';
 import { Reason, reasonLabel } from '../kernels/reasons.ts';
 import type { CompanionOptions } from '../policy/companion-options.ts';
 import { jsonBytesIn, jsonLengthHeader } from '../protocol/binary-header.ts';
+import { nameIn } from '../protocol/message-name.ts';
 import type { Measurement, ProtocolName } from '../protocol/protocol.ts';
 import type { createProtocols } from '../protocol/protocols.ts';
 import { recognise } from '../protocol/recognise.ts';
@@ -195,7 +196,8 @@ export class Intake {
     exchange.band = hints.band;
     exchange.tenant = hints.tenant;
     const signature = exchange.renamed ? `${measured.signature}\u0002renamed` : measured.signature;
-    exchange.laneKey = this.#laneKeys.keyOf(exchange.request, signature);
+    const model = exchange.protocol.name === 'grpc' ? nameIn(exchange.body) : '';
+    exchange.laneKey = this.#laneKeys.keyOf(exchange.request, signature, model);
     if (mode === 'advise') return this.#advise(exchange);
     this.arrivals.add(exchange.arrivedAt, measured.items);
     if (!measured.uniform) this.#sendAlone(exchange, 'mixed-rows');

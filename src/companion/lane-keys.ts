@@ -23,13 +23,15 @@ export class LaneKeys {
     this.#shared = shared;
   }
 
-  keyOf(request: IncomingMessage, signature: string): string {
+  /** @param model whom it is for, where the URL does not say: over gRPC one URL serves all models */
+  keyOf(request: IncomingMessage, signature: string, model = ''): string {
     const { rawHeaders: raw, url = '', socket } = request;
     // All streams of an HTTP/2 connection share a socket, and each wraps it anew.
     const kept = request.httpVersionMajor < 2;
     const known = kept ? this.#last.get(socket) : undefined;
     if (known && known.signature === signature && known.url === url && sameHeaders(known.raw, raw)) return known.key;
-    const key = LaneTable.keyOf(url, headersKey(raw, this.#shared), signature);
+    const target = model === '' ? url : `${url} ${model}`;
+    const key = LaneTable.keyOf(target, headersKey(raw, this.#shared), signature);
     if (kept) this.#last.set(socket, { raw, url, signature, key });
     return key;
   }

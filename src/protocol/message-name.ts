@@ -1,4 +1,4 @@
-import { Varints } from './varints.ts';
+import { readVarint, Varints } from './varints.ts';
 
 /** `model_name` of ModelInferRequest and ModelInferResponse: field 1, a string. Writers put it first. */
 const nameTag = 0x0a;
@@ -14,4 +14,13 @@ export function renamedMessage(message: Buffer, from: string, to: string): Buffe
   if (!message.subarray(0, field.length).equals(field)) return undefined;
   const other = Buffer.from(to);
   return Buffer.concat([Buffer.of(nameTag), Varints.bytes(other.length), other, message.subarray(field.length)]);
+}
+
+/** The `model_name` that a sound message begins with, at most 256 bytes of it; empty where it begins otherwise. */
+export function nameIn(message: Buffer): string {
+  if (message[0] !== nameTag) return '';
+  let begin = 1;
+  while ((message[begin] as number) >= 0x80) begin++;
+  begin++;
+  return message.toString('utf8', begin, begin + Math.min(readVarint(message, 1), 256));
 }

@@ -49,8 +49,8 @@ export class Chaos {
   begun = 0;
   ended = 0;
   /**
-   * Whether replies over gRPC may be such that they cannot be split. All models have one path there: when lanes of it have had
-   * such replies, batches of all of them are few for long.
+   * Whether replies over gRPC may be such that they cannot be split. When some lanes of a model have had such replies, all of its
+   * batches are few for long.
    */
   unsplittableOverGrpc = true;
   readonly #random: Random;

@@ -14,33 +14,18 @@ import { type Outcome, Reason } from '../../src/kernels/reasons.ts';
 import type { BatchProtocol } from '../../src/protocol/protocol.ts';
 import { CompanionMetrics } from '../../src/telemetry/companion-metrics.ts';
 import { RareWarnings } from '../../src/telemetry/log.ts';
+import { noGauges } from '../support/no-gauges.ts';
 import { QuietLog } from '../support/quiet-log.ts';
 import { suite } from '../support/suite.ts';
 
 /** What a request got: the model's answer to so many requests, or an error of ours. */
 type Answer = { readonly status: number; readonly of: number } | { readonly code: string };
 
-const zero = () => 0;
-const gauges = {
-  waiting: zero,
-  lateWaiting: zero,
-  waitingBytes: zero,
-  inFlight: zero,
-  parallelLimit: zero,
-  lanes: zero,
-  arrivalRate: zero,
-  busyShare: zero,
-  quarantinedLanes: zero,
-  circuitState: zero,
-  eventLoopLagMs: zero,
-  payloadEvents: zero,
-  payloadBytes: zero,
-};
 const protocol = { merge: () => ({ slices: [] }) } as unknown as BatchProtocol;
 
 /** Batch calls at a model that refuses whatever contains a guilty request, without sockets and clocks between them. */
 class Bench {
-  readonly metrics = new CompanionMetrics(gauges);
+  readonly metrics = new CompanionMetrics(noGauges);
   readonly lanes = new LaneTable(() => 0);
   readonly answers = new Map<number, Answer[]>();
   readonly limits: number[] = [];
