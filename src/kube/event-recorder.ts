@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { type Clock, pause } from './clock.ts';
 import type { KubeApi } from './kube-api.ts';
 import { isConflict, isNotFound } from './kube-error.ts';
@@ -52,14 +53,22 @@ export class EventRecorder {
   /** When the next event could go if there had been no burst. */
   #nextMs = Number.NEGATIVE_INFINITY;
   #dropped = 0;
+  readonly #stop = new AbortController();
 
   constructor(options: EventOptions) {
     this.#options = options;
+    // Thousands of events may wait for it, which is no leak.
+    setMaxListeners(0, this.#stop.signal);
   }
 
   /** Events that were kept back because too much was said, about one object or at once. */
   get dropped(): number {
     return this.#dropped;
+  }
+
+  /** What still waits for its turn is not told any more: nobody who ends waits for minutes. */
+  stop(): void {
+    this.#stop.abort();
   }
 
   async record(about: EventSubject, type: 'Normal' | 'Warning', reason: string, message: string): Promise<void> {
@@ -81,7 +90,8 @@ export class EventRecorder {
     this.#said.delete(what);
     this.#said.set(what, entry);
     bound(this.#said);
-    if (delayMs > 0) await pause(clock, delayMs);
+    if (delayMs > 0) await pause(clock, delayMs, this.#stop.signal);
+    if (this.#stop.signal.aborted) return;
     try {
       await this.#write(about, type, reason, message, entry);
     } catch (error) {

@@ -64,6 +64,17 @@ suite('event recorder', (test) => {
     assert.is(api.all(kinds.event).length, 11);
   });
 
+  test('one that is stopped tells nothing of what waits for its turn, and waits for nothing', async () => {
+    const { api, log, events } = recorder();
+    const told = Array.from({ length: 300 }, (_, i) =>
+      events.record({ ...about, uid: `u${i}`, name: `m${i}` }, 'Normal', 'Steady', 'x'),
+    );
+    events.stop();
+    await Promise.all(told);
+    assert.is(api.all(kinds.event).length, 100);
+    assert.equal(log.lines, []);
+  });
+
   test('thousands of objects at once: a hundred events go, the others one after the other, what is too late never', async () => {
     const { api, clock, events } = recorder();
     for (let i = 0; i < 20_000; i++)

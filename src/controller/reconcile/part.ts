@@ -103,6 +103,7 @@ class Running {
   readonly #queue: WorkQueue;
   readonly #poller: SignalPoller;
   readonly #reconciler: Reconciler;
+  readonly #events: EventRecorder;
   readonly #metrics: ReconcileMetrics;
   readonly #allColdStarts = new ColdStarts();
   /** Pods that were seen before they were Ready, with when; and pods whose start has been counted. */
@@ -154,6 +155,7 @@ class Running {
       pods: () => this.#poller.size,
       waiting: () => this.#queue.waiting,
     });
+    this.#events = new EventRecorder({ api, clock, log, component: 'paceline' });
     this.#reconciler = new Reconciler({
       api,
       clock,
@@ -161,7 +163,7 @@ class Running {
       log,
       world: this.#world,
       poller: this.#poller,
-      events: new EventRecorder({ api, clock, log, component: 'paceline' }),
+      events: this.#events,
       metrics: this.#metrics,
       enforcement: new Enforcement({
         steer: new Steer(),
@@ -192,6 +194,7 @@ class Running {
     this.#stopped = true;
     this.#cancelResync?.();
     this.#poller.stop();
+    this.#events.stop();
     await Promise.all([this.#queue.stop(), this.#world.stop()]);
     this.#metrics.close();
   }
