@@ -33,7 +33,7 @@ export async function goodput(run: PeersRun): Promise<BenchReport> {
       rows,
       notes: [
         `Reference model: serial, 20 ms + 1 ms an item asleep, at most 32 items; 100 % = ${capacity.toFixed(0)} requests/s. Open-loop Poisson arrivals of 1 KB, latency from the intended send time, SLO ${sloMs} ms: a right answer within it counts. Above 100 % the bound is 100 / load.`,
-        "KServe's agent and Paceline stand in front of one process each of the same model over V1; MLServer and BentoML run it inside (a thread that sleeps), MLServer with batches of 32 and 10 ms over V2, BentoML with batches of 32 and 200 ms. What these two take of the CPU for Python is theirs.",
+        "KServe's agent and Paceline stand in front of one process each of the same model over V1; MLServer and BentoML run it inside (a thread that sleeps), MLServer with batches of 32 and 60 ms over V2, BentoML with batches of 32 and 200 ms. MLServer starts a batch while others run: with less than 20 ms + 1 ms for each request that comes meanwhile it falls behind at any load (at 10 ms it keeps 0 % from 30 % load on). What these two take of the CPU for Python is theirs.",
         'Medians of three rounds in turns; above 100 % the first two seconds of a turn are not counted, because any queue takes some time to fill. Below, the first is not.',
       ],
     };

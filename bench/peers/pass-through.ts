@@ -1,7 +1,7 @@
 import { median } from '../measure.ts';
 import type { BenchReport } from '../report.ts';
 import { load } from '../support/load.ts';
-import { agent, bareProxy, model, paceline, queueProxy } from './contender.ts';
+import { agent, bareProxy, type Contender, model, paceline, queueProxy } from './contender.ts';
 import { atMost, cpuARequest, inTurns, type PeersRun, ratioOf } from './turns.ts';
 
 const ratePerSecond = 500;
@@ -19,7 +19,15 @@ export async function passThrough(run: PeersRun): Promise<BenchReport> {
   const at = (port: number, body: string, seconds: number, seed: number) =>
     load(port, ratePerSecond, seconds, { path: '/v1/models/bench:explain', body, seed });
   try {
-    await inTurns(ways, 'pass-through, warming up', run, (way) => at(way.port, way.body(1000), 6, 1), 1);
+    // V8 goes on compiling for half a minute; Go does not.
+    const warmUpSeconds = (way: Contender) => (way.name.includes("'s ") ? 3 : 25);
+    await inTurns(
+      ways,
+      'pass-through, warming up',
+      run,
+      (way) => at(way.port, way.body(1000), warmUpSeconds(way), 1),
+      1,
+    );
     const direct: number[] = [];
     const results = await inTurns(ways, 'pass-through', run, async (way, round) => {
       if (way === ways[0]) direct.push((await at(upstream.port, way.body(1000), 2, round)).p50);
