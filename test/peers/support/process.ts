@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { until } from '../../cluster/command.ts';
 
@@ -71,11 +72,13 @@ export class PeerProcess {
     return this.#child.pid as number;
   }
 
-  /** To it and to all that it started. */
+  /** To it and to all that it started, also where that has a process group of its own, as BentoML's workers have. */
   signal(name: NodeJS.Signals): void {
-    try {
-      process.kill(-this.pid, name);
-    } catch {}
+    for (const target of [...descendantsOf(this.pid), -this.pid]) {
+      try {
+        process.kill(target, name);
+      } catch {}
+    }
   }
 
   /** Ends it without waiting for a drain, and waits until it is gone. */
@@ -84,6 +87,28 @@ export class PeerProcess {
     const ended = new Promise((resolve) => this.#child.once('exit', resolve));
     this.signal('SIGKILL');
     await ended;
+  }
+}
+
+/** All processes that descend from this one now, as Linux lists them. */
+export function descendantsOf(pid: number): number[] {
+  const children = new Map<number, number[]>();
+  for (const entry of readdirSync('/proc')) {
+    const parent = /^\d+$/.test(entry) ? parentOf(entry) : undefined;
+    if (parent !== undefined) children.set(parent, [...(children.get(parent) ?? []), Number(entry)]);
+  }
+  const found = [...(children.get(pid) ?? [])];
+  for (const each of found) found.push(...(children.get(each) ?? []));
+  return found;
+}
+
+function parentOf(pid: string): number | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    // The name before it is in brackets, and may hold anything.
+    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
+  } catch {
+    return undefined;
   }
 }
 
