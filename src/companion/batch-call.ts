@@ -29,7 +29,7 @@ export interface CallContext {
 }
 
 /** Why a part is sent that was at the model before. */
-export type Resend = 'bisect' | 'halve' | 'unsplittable';
+export type Resend = 'bisect' | 'halve' | 'unsplittable' | 'alone';
 
 /** Requests that share one call. */
 interface Part {
@@ -48,8 +48,9 @@ interface Part {
  *                                     [d] ──400──► its own 400
  * ```
  *
- * A part is sent again only as far as the budget of resends goes and its deadlines allow. What is left then gets an error of
- * ours, never the model's: a refusal of several may speak of the data of one.
+ * A part is sent again only as far as its deadlines allow. Whoever is left then gets an error of ours, never the model's: a
+ * refusal of several may speak of the data of one. When the budget of resends is spent, what is left of the batch goes one by
+ * one, and so does what comes after it.
  */
 export class BatchCall {
   readonly #context: CallContext;
@@ -112,11 +113,11 @@ export class BatchCall {
     if (inTime.length < open.length)
       for (const each of open) if (!inTime.includes(each)) this.#failed(each, 'PL_BATCH_REFUSED');
     if (inTime.length === 0) return inTime;
-    // A refused size and a reply that cannot be split are nobody's fault, and do not come again.
+    // Whatever ends the sharing of calls does not come again: it is owed, so that the innocent have their answers.
     if (why !== 'bisect') budget.owe();
     else if (!budget.take()) {
-      for (const each of inTime) this.#failed(each, 'PL_BATCH_REFUSED');
       if (lane) quarantines.begin(lane, 'refused', 'more batches are refused for their content than may be resent');
+      this.#apart(inTime, 'alone');
       return [];
     }
     metrics.resends.add(1, why);

@@ -11,8 +11,8 @@ export const resendReserve = 100;
  *   reserve ≥ left = reserve + calls × share − resends          a resend is bought before it is sent
  * ```
  *
- * What cannot be left undone (a size that the model refuses, a reply that cannot be split, of which every caller is
- * innocent) is owed: it happens, and is worked off before anything else is resent.
+ * What cannot be left undone is owed: a size that the model refuses, a reply that cannot be split, and the last batch of a
+ * lane before its requests go one by one. It happens, and is worked off before anything is bought.
  */
 export class ResendBudget {
   #left = resendReserve;

@@ -1,4 +1,4 @@
-import { request as callModel, type IncomingMessage } from 'node:http';
+import { type ClientRequest, request as callModel, type IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { PassThrough as Held } from 'node:stream';
 import { codeOfFailure } from './failure-codes.ts';
@@ -38,12 +38,15 @@ export function openTunnel(
   const early = new Held();
   early.write(head);
   socket.pipe(early);
-  const call = callModel(upstream, {
-    path: request.url,
-    method: request.method,
-    headers: request.rawHeaders as never,
-    agent: false,
-  });
+  let call: ClientRequest;
+  try {
+    const { url: path, method, rawHeaders } = request;
+    call = callModel(upstream, { path, method, headers: rawHeaders as never, agent: false });
+  } catch {
+    // Node takes headers from callers that it does not send: trailers that are announced and cannot come, for one.
+    done('PL_HTTP_SYNTAX', false);
+    return endWithError(socket, 'PL_HTTP_SYNTAX');
+  }
   let timer = setTimeout(() => call.destroy(coded('UND_ERR_CONNECT_TIMEOUT')), connectTimeoutMs);
   call.once('socket', (model) =>
     model.once('connect', () => {

@@ -80,7 +80,7 @@ export class CompanionMetrics {
   readonly resends = new Counter(
     'paceline_upstream_resends_total',
     'Calls beyond the first one of a batch, by why they were needed.',
-    [{ name: 'why', values: ['bisect', 'halve', 'unsplittable', 'dead-connection'] }],
+    [{ name: 'why', values: ['bisect', 'halve', 'unsplittable', 'alone', 'dead-connection'] }],
   );
   readonly unsplittable = new Counter(
     'paceline_unsplittable_replies_total',

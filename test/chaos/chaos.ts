@@ -170,7 +170,8 @@ export async function wrongAtTheEnd(companion: CompanionProcess, { ledger }: Cha
   const expect = (holds: boolean, what: string) => {
     if (!holds) wrong.push(what);
   };
-  expect(counts.halves <= resent('bisect') + resent('halve'), `${counts.halves} halves were not all announced`);
+  const parts = resent('bisect') + resent('halve') + resent('alone');
+  expect(counts.halves <= parts, `${counts.halves} parts of refused batches were not all announced`);
   expect(counts.singles <= resent('unsplittable'), `${counts.singles} requests alone were not all announced`);
   expect(counts.retries <= resent('dead-connection'), `${counts.retries} retries were not all announced`);
   for (const gauge of ['waiting_bytes', 'waiting_requests', 'in_flight_batches']) {

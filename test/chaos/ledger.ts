@@ -222,7 +222,7 @@ export class Ledger {
       return undefined;
     }
     if (code === 'PL_BATCH_REFUSED') {
-      // Where the budget of resends is spent.
+      // Where its time was too short for another call.
       const failed = ['content', 'too-large', 'unsplittable'].includes(last?.fault.effect ?? '');
       if (!failed || last?.ids.length === 1) return 'it was not in a batch that failed';
       this.counts.refusedWithOthers++;

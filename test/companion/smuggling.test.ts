@@ -149,6 +149,15 @@ suite('listener: one request is never two', (test) => {
       }
     }));
 
+  test('an upgrade with headers that cannot be sent on is refused, and ends nobody else', () =>
+    withWitness(async ({ port }, seen) => {
+      const upgrade = 'GET /ws HTTP/1.1\r\nhost: m\r\nconnection: upgrade\r\nupgrade: websocket\r\ntrailer: x\r\n\r\n';
+      assert.match(await new Wire(port, upgrade).closes(), /^HTTP\/1\.1 400 .*PL_HTTP_SYNTAX/s);
+      const sound = new Wire(port, `${post}content-length: 2\r\nconnection: close\r\n\r\nok`);
+      assert.match(await sound.closes(), /seen/);
+      assert.is(seen.length, 1);
+    }));
+
   test('too many headers, or too long ones, get 431', () =>
     withWitness(async ({ port }, seen) => {
       const many = Array.from({ length: 300 }, (_, i) => `x-${i}: y\r\n`).join('');

@@ -199,6 +199,7 @@ suite('companion metrics', (test) => {
       bisect: true,
       halve: true,
       unsplittable: true,
+      alone: true,
       'dead-connection': true,
     };
     assert.equal(valuesOf(metrics.resends), Object.keys(resends).sort());
