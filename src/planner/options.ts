@@ -46,8 +46,10 @@ export function placementOption(
 }
 
 /** Whether what is known of a revision's capacity is still mostly assumed. Once it was measured, fresh pods change nothing. */
-export function isGuessed({ batchesSeen }: RevisionState, before: RevisionMemory | undefined): boolean {
-  return (before?.guessed ?? true) && batchesSeen !== undefined && batchesSeen < trustedBatches;
+export function isGuessed({ batchesSeen, latencyMs }: RevisionState, before: RevisionMemory | undefined): boolean {
+  if (before?.guessed === false) return false;
+  // Before there is a curve nothing has been measured, whoever is silent about it.
+  return latencyMs.length === 0 || (batchesSeen !== undefined && batchesSeen < trustedBatches);
 }
 
 /** What is still believed of the best capacity. A guess is forgotten as soon as there is a measure. */

@@ -119,6 +119,23 @@ suite('how fast a plan may grow', (test) => {
     assert.ok((grown()[1] as number) <= 4);
   });
 
+  test('a plan made before any companion was heard makes no measure of what they assume then', () => {
+    const demand = { perSecond: steady(18) };
+    const truth = curve(100, 400);
+    const plans = [
+      ...service(40, 3, (second) =>
+        second === 0
+          ? { demand: { perSecond: steady(0) }, latencyMs: [] }
+          : { demand, latencyMs: second < 4 ? curve(490, 10) : truth, batchesSeen: 2 * (second - 1) },
+      ),
+    ];
+    const needed = planService(
+      problem({ demand, revisions: [revision({ latencyMs: truth, readyReplicas: 8 })] }),
+    ).replicas;
+    const late = plans[26]?.replicas as number;
+    assert.ok(late >= needed, `${late} of ${needed} after 25 s`);
+  });
+
   test('demand is not held back: a step of five times at once, of fifty times in two cold starts', () => {
     const step = (to: number) =>
       [

@@ -111,8 +111,9 @@ function revisionState(
   };
 }
 
-/** Undefined where nobody says: companions of before, or none. */
+/** Undefined where companions of before do not say. Where nobody is heard nothing was seen: the curve is from before. */
 function mostBatches(reports: readonly CompanionSignals[]): number | undefined {
+  if (reports.length === 0) return 0;
   const told = reports.flatMap(({ totals }) => (totals ? [totals.batches] : []));
   return told.length === 0 ? undefined : Math.max(...told);
 }
