@@ -9,6 +9,7 @@ import { readRolloutState, rolloutStateText } from '../../src/controller/rollout
 import type { RevisionView } from '../../src/controller/rollout/view.ts';
 import { type Outcomes, RolloutEvidence, RolloutReason } from '../../src/kernels/rollout-evidence.ts';
 import { KubeClient } from '../../src/kube/kube-client.ts';
+import { isConflict } from '../../src/kube/kube-error.ts';
 import { type KubeObject, kinds } from '../../src/kube/objects.ts';
 import { suite } from '../support/suite.ts';
 import { WriteRecorder } from '../support/write-recorder.ts';
@@ -43,8 +44,18 @@ class Walker {
       CanaryService;
   }
 
-  /** A user's update with what the webhook adds to it. */
+  /** A user's update with what the webhook adds to it; once more, from what is there then, where KServe was faster. */
   async deploy(version: string, settings: ModelSettings): Promise<void> {
+    for (;;) {
+      try {
+        return await this.#deployOnce(version, settings);
+      } catch (error) {
+        if (!isConflict(error)) throw error;
+      }
+    }
+  }
+
+  async #deployOnce(version: string, settings: ModelSettings): Promise<void> {
     const before = await this.service();
     const containers = [modelContainer('kserve-container', { ...settings, VERSION: version })];
     const after = { ...before, spec: { ...before.spec, predictor: { ...before.spec.predictor, containers } } };
