@@ -60,8 +60,10 @@ export class Listener {
   readonly #latest = new WeakMap<object, ServerResponse>();
 
   readonly #limits: ListenerLimits;
+  readonly #request: ListenerHandlers['request'];
 
   constructor(handlers: ListenerHandlers, limits: Partial<ListenerLimits> = {}) {
+    this.#request = (request, response) => handlers.request(request, response);
     this.#limits = { headersTimeoutMs: 15_000, unreadMs, idleMs: keepAliveMs, connections: connectionsMax, ...limits };
     const { headersTimeoutMs, idleMs } = this.#limits;
     this.#http1 = createHttpServer(
@@ -78,15 +80,12 @@ export class Listener {
         requireHostHeader: false,
         noDelay: true,
       },
-      (request, response) => {
-        // What stands behind a request that is refused for its framing may be a part of it.
-        if (this.#over.has(request.socket)) return;
-        this.#latest.set(request.socket, response);
-        const wrong = whatIsWrong(request);
-        if (wrong) return this.#answerWrong(response, wrong);
-        handlers.request(request, response);
-      },
+      (request, response) => this.#receive(request, response),
     );
+    this.#http1.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
+      this.#continueInTurn(request.socket, response);
+      this.#receive(request, response);
+    });
     // Node would leave the rest out without a word: what is refused is counted here.
     this.#http1.maxHeadersCount = 0;
     this.#http1.timeout = this.#limits.unreadMs;
@@ -158,6 +157,28 @@ export class Listener {
   #quiet(socket: Socket): void {
     const latest = this.#latest.get(socket);
     if (socket.writableLength > 0 || !latest || latest.writableFinished) socket.destroy();
+  }
+
+  #receive(request: IncomingMessage, response: ServerResponse): void {
+    // What stands behind a request that is refused for its framing may be a part of it.
+    if (this.#over.has(request.socket)) return;
+    this.#latest.set(request.socket, response);
+    const wrong = whatIsWrong(request);
+    if (wrong) return this.#answerWrong(response, wrong);
+    this.#request(request, response);
+  }
+
+  /**
+   * Tells a caller who waits for it to send its body (`Expect: 100-continue`), once the answers before it on the same connection
+   * have gone out: Node would put the word between the head and the body of this one's answer.
+   */
+  #continueInTurn(socket: Socket, response: ServerResponse): void {
+    const tell = () => {
+      if (!response.headersSent && !response.destroyed) response.writeContinue();
+    };
+    const before = this.#latest.get(socket);
+    if (!before || before.writableFinished) tell();
+    else before.once('finish', tell);
   }
 
   #answerWrong(response: ServerResponse, code: ErrorCode): void {

@@ -39,6 +39,38 @@ suite('listener', (test) => {
       { headersTimeoutMs: 150 },
     ));
 
+  test('who waits to be told to go on is told between two answers, never within one', () => {
+    let first = never;
+    return withEdge(
+      (request, response) => {
+        const answer = () => {
+          response.writeHead(200, { 'content-length': 2 });
+          response.end(Buffer.from('ok'));
+        };
+        request.resume();
+        request.on('end', () => {
+          if (request.url === '/x') first = answer;
+          else {
+            answer();
+            first();
+          }
+        });
+      },
+      async ({ port }) => {
+        const expecting = 'POST /y HTTP/1.1\r\nhost: m\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n';
+        const alone = new Wire(port, expecting);
+        await alone.sees('HTTP/1.1 100 Continue\r\n\r\n');
+        alone.write('hi');
+        await alone.sees('\r\n\r\nok');
+        const two = new Wire(port, `POST /x HTTP/1.1\r\nhost: m\r\ncontent-length: 2\r\n\r\nhi${expecting}hi`);
+        await until(() => two.seen.split('\r\n\r\nok').length === 3, two.seen);
+        // Whoever has sent its body already need not be told.
+        const answer = 'HTTP/1\\.1 200 OK\\r\\n(?:[^\\r]+\\r\\n)+\\r\\nok';
+        assert.match(two.seen, new RegExp(`^${answer}(?:HTTP/1\\.1 100 Continue\\r\\n\\r\\n)?${answer}$`));
+      },
+    );
+  });
+
   test('drain closes idle connections, also those that never spoke, and lets answers end', () => {
     let finish = never;
     return withEdge(

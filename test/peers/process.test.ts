@@ -1,3 +1,4 @@
+// needs: nothing
 import * as assert from 'uvu/assert';
 import { until } from '../cluster/command.ts';
 import { suite } from '../support/suite.ts';

@@ -40,7 +40,7 @@ process.exitCode = result.failed > 0 ? 1 : 0;
 
 function needsOf(file: string): Need[] {
   const said = /^\/\/ needs: (.+)$/m.exec(readFileSync(join(sources, file), 'utf8'))?.[1] ?? '';
-  const needs = said.split(', ');
+  const needs = said === 'nothing' ? [] : said.split(', ');
   const unknown = needs.find((need) => !needed.includes(need as Need));
   if (unknown !== undefined) throw new Error(`${file} needs one or more of ${needed.join(', ')}, not "${unknown}"`);
   return needs as Need[];
