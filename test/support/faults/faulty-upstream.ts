@@ -50,7 +50,9 @@ export class FaultyUpstream {
   /** The connection that was given to the HTTP/2 server in this turn: a session shows a proxy of its socket only. */
   #newest: Connection | undefined;
   /** Takes headers as long as the companion takes them, and those that it adds. */
-  readonly #http = createServer({ keepAliveTimeout: 0, maxHeaderSize: 131_072 }, (request, response) => this.#overHttp(request, response));
+  readonly #http = createServer({ keepAliveTimeout: 0, maxHeaderSize: 131_072 }, (request, response) =>
+    this.#overHttp(request, response),
+  );
   readonly #http2 = createHttp2Server({ maxSessionMemory: 256 });
   readonly #tcp = createTcpServer({ noDelay: true }, (socket) => this.#sniff(socket));
 
