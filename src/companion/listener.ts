@@ -58,6 +58,8 @@ export class Listener {
   readonly #over = new WeakSet<object>();
   /** The latest response of each HTTP/1.1 connection. They go out in order: when it has ended, all have. */
   readonly #latest = new WeakMap<object, ServerResponse>();
+  /** Of each connection, the answers that had others before them and have not ended. */
+  readonly #waiting = new WeakMap<object, Set<ServerResponse>>();
 
   readonly #limits: ListenerLimits;
   readonly #request: ListenerHandlers['request'];
@@ -162,10 +164,32 @@ export class Listener {
   #receive(request: IncomingMessage, response: ServerResponse): void {
     // What stands behind a request that is refused for its framing may be a part of it.
     if (this.#over.has(request.socket)) return;
+    const before = this.#latest.get(request.socket);
+    if (before && !before.writableFinished) this.#waitInTurn(request.socket, response);
     this.#latest.set(request.socket, response);
     const wrong = whatIsWrong(request);
     if (wrong) return this.#answerWrong(response, wrong);
     this.#request(request, response);
+  }
+
+  /** An answer behind another one: Node says nothing to it when the connection ends before its turn. */
+  #waitInTurn(socket: Socket, response: ServerResponse): void {
+    let waiting = this.#waiting.get(socket);
+    if (!waiting) {
+      const all = new Set<ServerResponse>();
+      waiting = all;
+      this.#waiting.set(socket, all);
+      // Whoever had its turn has heard by then.
+      const tell = () => {
+        for (const each of all) {
+          each.destroy();
+          each.emit('close');
+        }
+      };
+      socket.once('close', () => setImmediate(tell));
+    }
+    waiting.add(response);
+    response.once('close', () => waiting.delete(response));
   }
 
   /**

@@ -71,6 +71,25 @@ suite('listener', (test) => {
     );
   });
 
+  test('a caller who leaves is heard of by every answer that it was to have', () => {
+    const left: string[] = [];
+    const open: string[] = [];
+    return withEdge(
+      (request, response) => {
+        open.push(request.url ?? '');
+        response.on('close', () => left.push(request.url ?? ''));
+      },
+      async ({ port }) => {
+        const get = (path: string) => `GET ${path} HTTP/1.1\r\nhost: m\r\n\r\n`;
+        const wire = new Wire(port, get('/1') + get('/2') + get('/3'));
+        await until(() => open.length === 3);
+        wire.socket.destroy();
+        await until(() => left.length >= 3, `three of ${left}`);
+        assert.equal(left.sort(), ['/1', '/2', '/3']);
+      },
+    );
+  });
+
   test('drain closes idle connections, also those that never spoke, and lets answers end', () => {
     let finish = never;
     return withEdge(
