@@ -6,7 +6,7 @@ import type { Carrier, Judgement } from './carrier.ts';
 import type { Circuit, Entry } from './circuit.ts';
 import type { ErrorCode } from './errors.ts';
 import type { Exchange } from './exchange.ts';
-import { codeOfFailure } from './failure-codes.ts';
+import { codeOfFailure, isAbsence } from './failure-codes.ts';
 import type { Tracing } from './observing/tracing.ts';
 import type { Quarantines } from './quarantines.ts';
 import type { ResendBudget } from './resend-budget.ts';
@@ -181,7 +181,7 @@ export class BatchCall {
     const { failure } = end;
     // A caller may allow the model little time: that says nothing about the model.
     const silent = failure === 'aborted' && this.#timedOut && ms >= silenceMs();
-    if (silent || failure === 'unreachable' || failure === 'reset' || failure === 'timeout') circuit.absent(now, entry);
+    if (silent || isAbsence(failure)) circuit.absent(now, entry);
     else circuit.abandoned(now, entry);
   }
 

@@ -20,3 +20,10 @@ export function codeOfFailure(failure: UpstreamFailure): ErrorCode {
       return 'PL_UPSTREAM_RESET';
   }
 }
+
+const absences = new Set(['unreachable', 'reset', 'timeout', 'PL_UPSTREAM_UNREACHABLE', 'PL_UPSTREAM_RESET']);
+
+/** Whether a call that ended with this failure, or with this error for its caller, found no model. */
+export function isAbsence(result: string): boolean {
+  return absences.has(result);
+}

@@ -62,10 +62,10 @@ export class Listener {
   readonly #waiting = new WeakMap<object, Set<ServerResponse>>();
 
   readonly #limits: ListenerLimits;
-  readonly #request: ListenerHandlers['request'];
+  readonly #handlers: ListenerHandlers;
 
   constructor(handlers: ListenerHandlers, limits: Partial<ListenerLimits> = {}) {
-    this.#request = (request, response) => handlers.request(request, response);
+    this.#handlers = handlers;
     this.#limits = { headersTimeoutMs: 15_000, unreadMs, idleMs: keepAliveMs, connections: connectionsMax, ...limits };
     const { headersTimeoutMs, idleMs } = this.#limits;
     this.#http1 = createHttpServer(
@@ -157,19 +157,23 @@ export class Listener {
 
   /** Nothing was read or written for a while: a caller that takes nothing, or a connection with nothing to do. */
   #quiet(socket: Socket): void {
-    const latest = this.#latest.get(socket);
-    if (socket.writableLength > 0 || !latest || latest.writableFinished) socket.destroy();
+    if (socket.writableLength > 0 || !this.#before(socket)) socket.destroy();
   }
 
   #receive(request: IncomingMessage, response: ServerResponse): void {
     // What stands behind a request that is refused for its framing may be a part of it.
     if (this.#over.has(request.socket)) return;
-    const before = this.#latest.get(request.socket);
-    if (before && !before.writableFinished) this.#waitInTurn(request.socket, response);
+    if (this.#before(request.socket)) this.#waitInTurn(request.socket, response);
     this.#latest.set(request.socket, response);
     const wrong = whatIsWrong(request);
     if (wrong) return this.#answerWrong(response, wrong);
-    this.#request(request, response);
+    this.#handlers.request(request, response);
+  }
+
+  /** The answer that has to go out before any other of this connection; undefined where all have ended. */
+  #before(socket: object): ServerResponse | undefined {
+    const latest = this.#latest.get(socket);
+    return latest?.writableFinished ? undefined : latest;
   }
 
   /** An answer behind another one: Node says nothing to it when the connection ends before its turn. */
@@ -200,9 +204,9 @@ export class Listener {
     const tell = () => {
       if (!response.headersSent && !response.destroyed) response.writeContinue();
     };
-    const before = this.#latest.get(socket);
-    if (!before || before.writableFinished) tell();
-    else before.once('finish', tell);
+    const before = this.#before(socket);
+    if (before) before.once('finish', tell);
+    else tell();
   }
 
   #answerWrong(response: ServerResponse, code: ErrorCode): void {

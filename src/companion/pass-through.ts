@@ -4,6 +4,7 @@ import { hasBody } from './body.ts';
 import { Circuit, type Entry } from './circuit.ts';
 import type { ErrorCode } from './errors.ts';
 import { writeError } from './exchange.ts';
+import { isAbsence } from './failure-codes.ts';
 import { isGrpc, refuseGrpc } from './grpc-answer.ts';
 import { forwardHeaders, without } from './headers.ts';
 import { type Dispatcher, Pool } from './http-client.ts';
@@ -20,8 +21,6 @@ import type { Renaming } from './variant-name.ts';
 const lookEachMs = 1000;
 /** Methods whose calls may come twice (RFC 9110, 9.2.2). */
 const idempotent = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE']);
-/** Failures that say that no model is there. */
-const absences = new Set(['unreachable', 'reset', 'timeout', 'PL_UPSTREAM_UNREACHABLE', 'PL_UPSTREAM_RESET']);
 const wholeMax = 16_384;
 /** A name can be changed only in a reply that is not encoded. */
 const identity = ['accept-encoding', 'identity'];
@@ -235,13 +234,8 @@ export class PassThrough implements RelayOwner {
 
   /** Kubelet's own checks of the model pass whatever the circuit says: they find out, and are few. */
   #enter(request: IncomingMessage): Entry {
-    const { circuit } = this.#shared;
-    if (circuit.state === 'closed') {
-      this.#shared.called();
-      return 'goes';
-    }
     const checks = request.headers['user-agent']?.startsWith('kube-probe/') ?? false;
-    const entry = circuit.enter(performance.now(), checks);
+    const entry = this.#shared.circuit.enter(performance.now(), checks);
     if (entry !== 'refused') this.#shared.called();
     return entry;
   }
@@ -249,7 +243,7 @@ export class PassThrough implements RelayOwner {
   #tellCircuit(result: string, heard: boolean, entry: Entry): void {
     if (heard) return;
     const { circuit } = this.#shared;
-    if (absences.has(result)) circuit.absent(performance.now(), entry);
+    if (isAbsence(result)) circuit.absent(performance.now(), entry);
     else circuit.abandoned(performance.now(), entry);
   }
 

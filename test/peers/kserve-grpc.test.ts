@@ -2,6 +2,7 @@
 import * as assert from 'uvu/assert';
 import { suite } from '../support/suite.ts';
 import { answered, ofCrowd, ofMixedCrowd, refused } from './cases/inferences.ts';
+import { named, statusCalls } from './cases/status-calls.ts';
 import { grpcRequest, type Inference } from './cases/tensors.ts';
 import { GrpcRig, inferCase } from './support/grpc-rig.ts';
 import { type PeerServer, startKServe } from './support/servers.ts';
@@ -72,15 +73,9 @@ suite("KServe's server over gRPC", (test) => {
 
   test('everything that is no inference', async () => {
     const empty = Buffer.alloc(0);
-    const named = (name: string) => Buffer.concat([Buffer.from([0x0a, name.length]), Buffer.from(name)]);
     await rig.agree([
-      { name: 'live', method: 'ServerLive', body: empty },
-      { name: 'ready', method: 'ServerReady', body: empty },
-      { name: 'server metadata', method: 'ServerMetadata', body: empty },
-      { name: 'model ready', method: 'ModelReady', body: named('peer') },
+      ...statusCalls,
       { name: 'an unknown model ready', method: 'ModelReady', body: named('nobody') },
-      { name: 'model metadata', method: 'ModelMetadata', body: named('peer') },
-      { name: 'an unknown method', method: 'Nothing', body: empty },
       { name: 'health', method: '/grpc.health.v1.Health/Check', body: empty },
       { name: 'reflection', method: '/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo', body: empty },
     ]);

@@ -2,6 +2,7 @@
 import * as assert from 'uvu/assert';
 import { suite } from '../support/suite.ts';
 import { answered, ofCrowd, ofMixedCrowd, refused, x } from './cases/inferences.ts';
+import { named, statusCalls } from './cases/status-calls.ts';
 import { binaryCase, grpcRequest, type Inference, jsonCase } from './cases/tensors.ts';
 import { GrpcRig, inferCase } from './support/grpc-rig.ts';
 import type { HttpCase } from './support/http-call.ts';
@@ -154,16 +155,10 @@ suite('MLServer over REST', (test) => {
 
   test('gRPC: everything that is no inference, and a stream', async () => {
     const empty = Buffer.alloc(0);
-    const named = (name: string) => Buffer.concat([Buffer.from([0x0a, name.length]), Buffer.from(name)]);
     await grpc.agree([
-      { name: 'live', method: 'ServerLive', body: empty },
-      { name: 'ready', method: 'ServerReady', body: empty },
-      { name: 'server metadata', method: 'ServerMetadata', body: empty },
-      { name: 'model ready', method: 'ModelReady', body: named('peer') },
-      { name: 'model metadata', method: 'ModelMetadata', body: named('peer') },
+      ...statusCalls,
       { name: 'an unknown model', method: 'ModelMetadata', body: named('nobody') },
       { name: 'the repository', method: 'RepositoryIndex', body: empty },
-      { name: 'an unknown method', method: 'Nothing', body: empty },
     ]);
     const stream = { ...inferCase('', grpcRequest({ ...ofCrowd(2), id: 'stream' }, true)), method: 'ModelStreamInfer' };
     const direct = await grpc.direct.stream(stream);
