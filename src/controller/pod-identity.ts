@@ -34,6 +34,14 @@ export function serviceOf({ labels = {} }: PodIdentity): ServiceName | undefined
   return knativeService ? { kind: 'Service', name: knativeService } : undefined;
 }
 
+/**
+ * The Deployment and Service of a predictor in Standard mode (KServe's `PredictorServiceName`): of the stable one by
+ * `spec.predictor.name`, of a canary (KServe 0.20 and later) by `spec.canary[].predictor.name`.
+ */
+export function predictorServiceName(service: string, predictor?: string | undefined): string {
+  return predictor ? `${service}-${predictor}-predictor` : `${service}-predictor`;
+}
+
 /** Pods with the same template: a Knative Revision, in Standard mode a ReplicaSet. Undefined for a bare pod. */
 export function revisionOf({ labels = {}, ownerReferences = [] }: PodIdentity): string | undefined {
   return labels[podLabels.revision] || ownerReferences.find(({ kind }) => kind === 'ReplicaSet')?.name;

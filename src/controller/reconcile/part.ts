@@ -251,9 +251,10 @@ class Running {
     this.#born.delete(now.uid);
     // Of services that have not opted in nothing is kept.
     if (!firstTime || !now.companion) return;
-    const tookMs = born === undefined ? now.readyMs - now.createdMs : clock.monotonicMs() - born;
-    this.#reconciler.memoryOf(now.service).coldStarts.add(tookMs);
-    this.#allColdStarts.add(tookMs);
+    for (const coldStarts of [this.#reconciler.memoryOf(now.service).coldStarts, this.#allColdStarts]) {
+      if (born === undefined) coldStarts.addFound(now.readyMs - now.createdMs);
+      else coldStarts.add(clock.monotonicMs() - born);
+    }
   }
 }
 

@@ -7,7 +7,7 @@ import { originalKey, parseHolding } from '../actuators/originals.ts';
 import type { CompanionSignals, LatencySample } from '../signals/parse-signals.ts';
 import type { PodReport } from '../signals/signal-poller.ts';
 import { durationMs } from './fields.ts';
-import type { ObservedPod, ObservedService } from './observed.ts';
+import type { ObservedDeployment, ObservedPod, ObservedService } from './observed.ts';
 
 /** A pod with what its companion said, if that is fresh. */
 export interface HeardFrom {
@@ -65,7 +65,7 @@ export function problemOf(input: ProblemInput): ServiceProblem | undefined {
 export function plannedRevisions(observed: ObservedService): { name: string; share: number }[] {
   if (observed.deploymentMode === 'standard') {
     // One Deployment; while it rolls, its newest ReplicaSet is the one that stays.
-    const staying = observed.pods.filter(({ ending }) => !ending);
+    const staying = observed.pods.filter((pod) => !pod.ending && isOf(observed.deployment, pod));
     const [newest] = staying.sort((one, other) => other.createdMs - one.createdMs);
     if (newest) return [{ name: newest.revision, share: 1 }];
     return observed.deployment ? [{ name: observed.deployment.name, share: 1 }] : [];
@@ -76,6 +76,15 @@ export function plannedRevisions(observed: ObservedService): { name: string; sha
   const fallback = observed.revisions.find(({ name }) => name === observed.latestReadyRevision);
   const newest = fallback ?? observed.revisions.filter(({ reachable }) => reachable).at(-1);
   return newest ? [{ name: newest.name, share: 1 }] : [];
+}
+
+/**
+ * Whether a pod is a replica of the Deployment that is planned for: a canary beside it is younger, and never stays. What
+ * callers ask of a canary counts as demand all the same, because it is the Deployment's as soon as the canary is taken away.
+ */
+function isOf(deployment: ObservedDeployment | undefined, { revision }: ObservedPod): boolean {
+  // A ReplicaSet is named after its Deployment and the hash of a template, in which there is no hyphen.
+  return !deployment || revision.slice(0, revision.lastIndexOf('-')) === deployment.name;
 }
 
 function revisionState(

@@ -1,7 +1,7 @@
 import type { KubeObject } from '../../kube/objects.ts';
 import { type ServiceView, viewService } from '../../policy/service-view.ts';
 import { replicasBefore } from '../actuators/held-replicas.ts';
-import { podLabels, revisionOf, type ServiceName, serviceOf } from '../pod-identity.ts';
+import { podLabels, predictorServiceName, revisionOf, type ServiceName, serviceOf } from '../pod-identity.ts';
 import { conditionOf, count, kept, record, text, timeMs } from './fields.ts';
 import type { ObservedDeployment, ObservedPod, ObservedRevision, TargetName } from './observed.ts';
 
@@ -16,6 +16,8 @@ export interface Target {
   readonly annotations: Readonly<Record<string, string>>;
   readonly deploymentMode: 'knative' | 'standard';
   readonly autoscalerClass: string | undefined;
+  /** Name of the Deployment of its stable predictor in Standard mode. */
+  readonly deploymentName: string | undefined;
   readonly minReplicas: number | undefined;
   readonly maxReplicas: number | undefined;
   readonly containerConcurrency: number | undefined;
@@ -44,6 +46,7 @@ export function projectInferenceService(object: KubeObject): Target {
     annotations,
     deploymentMode: mode === 'Standard' || mode === 'RawDeployment' ? 'standard' : 'knative',
     autoscalerClass: annotations['serving.kserve.io/autoscalerClass'],
+    deploymentName: predictorServiceName(object.metadata.name, text(spec.name)),
     minReplicas: count(spec.minReplicas),
     maxReplicas: count(spec.maxReplicas),
     containerConcurrency: count(spec.containerConcurrency),
@@ -76,6 +79,7 @@ export function projectKnativeService(object: KubeObject): Target | undefined {
     annotations,
     deploymentMode: 'knative',
     autoscalerClass: undefined,
+    deploymentName: undefined,
     minReplicas: scaleOf(annotations, 'min-scale', 'minScale'),
     maxReplicas: scaleOf(annotations, 'max-scale', 'maxScale'),
     containerConcurrency: count(record(template.spec).containerConcurrency),

@@ -209,7 +209,7 @@ export class World {
         serverlessService: this.#serverlessServices?.get(key),
       };
     });
-    const [deployment] = this.#deployments?.by('service', service) ?? [];
+    const deployment = stableDeployment(target, this.#deployments?.by('service', service) ?? []);
     const { annotations } = target;
     const knative = this.#knative?.settings ?? knativeDefaults;
     return {
@@ -243,6 +243,18 @@ function autoscalerOf({ deploymentMode, annotations, autoscalerClass }: Target):
   const named = annotations['autoscaling.knative.dev/class'] ?? knativeClass;
   if (named === podAutoscalerClass) return 'class';
   return named === knativeClass ? 'knative' : 'hpa';
+}
+
+/**
+ * The Deployment that a plan is for: that of the stable predictor. Beside it there may be those of canaries
+ * (`spec.canary`, KServe 0.20 and later), which KServe scales by their share, and of the workers of a predictor of several nodes.
+ * Before KServe 0.11 the only one had another name.
+ */
+function stableDeployment(
+  { deploymentName }: Target,
+  all: readonly ProjectedDeployment[],
+): ProjectedDeployment | undefined {
+  return all.find(({ name }) => name === deploymentName) ?? (all.length === 1 ? all[0] : undefined);
 }
 
 function trafficOf({ traffic }: Target, revision: string): number {

@@ -1,4 +1,5 @@
 import type { KubeObject } from '../../kube/objects.ts';
+import { predictorServiceName } from '../pod-identity.ts';
 
 /** A canary whose callers do not pass its companion. */
 export interface CanaryBypass {
@@ -23,7 +24,7 @@ const companionPorts: readonly (number | string)[] = [9081, 'agent-port', 9085];
 export function bypassedCanaries(service: KubeObject, services: ReadonlyMap<string, KubeObject>): CanaryBypass[] {
   const bypassed: CanaryBypass[] = [];
   for (const canary of canaryNames(service)) {
-    const name = canaryServiceName(service.metadata.name, canary);
+    const name = predictorServiceName(service.metadata.name, canary);
     const port = targetPort(services.get(name));
     if (port !== undefined && !companionPorts.includes(port)) bypassed.push({ canary, service: name, port });
   }
@@ -36,11 +37,6 @@ export function canaryNames(service: KubeObject): string[] {
   if (!Array.isArray(canary)) return [];
   const names = canary.map((each: { predictor?: { name?: unknown } } | null) => each?.predictor?.name);
   return names.filter((name): name is string => typeof name === 'string' && name !== '');
-}
-
-/** KServe's `PredictorServiceName`. */
-export function canaryServiceName(service: string, canary: string): string {
-  return `${service}-${canary}-predictor`;
 }
 
 /** What is said of it, and what to do. */

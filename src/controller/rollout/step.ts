@@ -3,10 +3,11 @@ import { isNotFound } from '../../kube/kube-error.ts';
 import { type KubeObject, kinds } from '../../kube/objects.ts';
 import type { InferencePolicyStatus } from '../../policy/inference-policy.ts';
 import { Canary } from '../actuators/canary.ts';
+import { predictorServiceName } from '../pod-identity.ts';
 import type { ObservedPod } from '../reconcile/observed.ts';
 import type { HeardPod, RolloutInput, RolloutOutcome, RolloutStep } from '../reconcile/rollout-step.ts';
 import { isStarved } from '../signals/starved.ts';
-import { bypassedCanaries, bypassMessage, canaryNames, canaryServiceName } from './bypass.ts';
+import { bypassedCanaries, bypassMessage, canaryNames } from './bypass.ts';
 import { explain } from './explain.ts';
 import { OutcomeCounter } from './outcome-counter.ts';
 import { planRollout, type RolloutPlan } from './rollout.ts';
@@ -183,7 +184,7 @@ export class Rollout implements RolloutStep {
     const service = await context.api.get(kinds.inferenceService, { namespace, name });
     const services = new Map<string, KubeObject>();
     for (const canary of canaryNames(service)) {
-      const own = canaryServiceName(name, canary);
+      const own = predictorServiceName(name, canary);
       const found = await context.api.get(kinds.service, { namespace, name: own }).catch((error: unknown) => {
         if (isNotFound(error)) return undefined;
         throw error;

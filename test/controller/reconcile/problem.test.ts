@@ -1,6 +1,11 @@
 import * as assert from 'uvu/assert';
 import { knativeDefaults } from '../../../src/controller/reconcile/knative-settings.ts';
-import { type HeardFrom, type ProblemInput, problemOf } from '../../../src/controller/reconcile/problem.ts';
+import {
+  type HeardFrom,
+  type ProblemInput,
+  plannedRevisions,
+  problemOf,
+} from '../../../src/controller/reconcile/problem.ts';
 import { planService } from '../../../src/planner/plan-service.ts';
 import { dearestPrice, type PriceList } from '../../../src/policy/price-list.ts';
 import { suite } from '../../support/suite.ts';
@@ -66,6 +71,26 @@ function problem(more: Partial<ProblemInput>) {
 }
 
 suite('requests that wait before a companion', (test) => {
+  test('in Standard mode the ReplicaSet that is planned for is the newest of the stable Deployment', () => {
+    const pods = [
+      { ...pod('old', 'digits-predictor-7d9f').pod, createdMs: 1 },
+      { ...pod('new', 'digits-predictor-8c5b').pod, createdMs: 2 },
+      // Those of a canary and of workers: younger.
+      { ...pod('canary', 'digits-new-predictor-5f6d').pod, createdMs: 3 },
+      { ...pod('worker', 'digits-predictor-worker-66c4').pod, createdMs: 4 },
+    ];
+    const observed = {
+      ...bare,
+      deploymentMode: 'standard',
+      deployment: { name: 'digits-predictor' },
+      revisions: [],
+      pods,
+    };
+    const names = (among: unknown) => plannedRevisions(among as never).map(({ name }) => name);
+    assert.equal(names(observed), ['digits-predictor-8c5b']);
+    assert.equal(names({ ...observed, pods: pods.slice(2) }), ['digits-predictor'], 'none of its pods is there yet');
+  });
+
   const held = (containerConcurrency: number, upstreamWaiting: number | undefined) => {
     const signals = { upstreamWaiting, arrivalRate: 100, inFlightLimit: 1, waiting: 0, capacity: 0, requests: 0 };
     const report = { atMs: 0, signals };

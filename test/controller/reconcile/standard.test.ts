@@ -71,6 +71,39 @@ suite('reconcile a service in Standard mode', (test) => {
     await part.stop();
   });
 
+  test('a canary and the workers beside it are not scaled', async () => {
+    const { rig, part, replicas } = await running();
+    const labels = { 'serving.kserve.io/inferenceservice': 'digits', component: 'predictor' };
+    for (const name of ['digits-a-predictor', 'digits-new-predictor', 'digits-predictor-worker']) {
+      rig.api.seed(kinds.deployment, {
+        metadata: { namespace, name, labels },
+        spec: { replicas: 1 },
+        status: { readyReplicas: 1 },
+      });
+    }
+    const createdAt = new Date(rig.clock.wallMs()).toISOString();
+    rig.api.seed(kinds.pod, {
+      metadata: {
+        namespace,
+        name: 'digits-new-predictor-abc-1',
+        labels: { ...labels, 'paceline.dev/companion': 'true' },
+        creationTimestamp: createdAt,
+        ownerReferences: [{ apiVersion: 'apps/v1', kind: 'ReplicaSet', name: 'digits-new-predictor-abc', uid: 'new' }],
+      },
+      spec: { nodeName: 'node' },
+      status: {
+        podIP: '10.1.1.1',
+        phase: 'Running',
+        conditions: [{ type: 'Ready', status: 'True', lastTransitionTime: createdAt }],
+      },
+    });
+    await rig.clock.advance(60_000);
+    assert.ok(replicas() > 1, `${replicas()} replicas`);
+    const scaled = rig.api.writes.filter(({ kind }) => kind === 'Deployment').map(({ key }) => key);
+    assert.equal([...new Set(scaled)], [`${namespace}/digits-predictor`]);
+    await part.stop();
+  });
+
   test('the policy is deleted by hand: what was there before is still given back', async () => {
     const { rig, part, replicas } = await running();
     assert.ok(replicas() > 1);
