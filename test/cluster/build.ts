@@ -79,14 +79,19 @@ export async function stampOf(part: Part): Promise<string> {
 }
 
 /** The folder that a module of the part's dependencies was unpacked to. */
-export async function dependencyFolder(part: Part, module: string): Promise<string> {
+export async function dependencyFolder(part: Pick<Part, 'module'>, module: string): Promise<string> {
   return (
     await run('go', ['list', '-m', '-f', '{{.Dir}}', module], { cwd: moduleOf(part), env: goEnvironment })
   ).trim();
 }
 
+/** Fetches what a part depends on, where nothing of it is built; checked against go.sum. */
+export async function downloadDependencies(part: Pick<Part, 'module'>): Promise<void> {
+  await run('go', ['mod', 'download'], { cwd: moduleOf(part), env: goEnvironment });
+}
+
 /** Go works in a copy, so that nothing that it might write lands in the repository. */
-function moduleOf(part: Part): string {
+function moduleOf(part: Pick<Part, 'module'>): string {
   const copy = join(paths.modules, part.module);
   rmSync(copy, { recursive: true, force: true });
   cpSync(join(sources, 'go', part.module), copy, {
