@@ -149,7 +149,7 @@ function reasonOf(planner: Planner, i: i32): PlanReason {
   const option = optionAt(planner, i);
   const size = sizeAt(planner, i);
   const before = known(get(option, OptionWord.Planned), running(option));
-  if (size.unlearned) return PlanReason.Learning;
+  if (size.unlearned && size.replicas > 0 && !size.warm && !size.held) return PlanReason.Learning;
   if (size.unreachable) return PlanReason.Unreachable;
   if (size.replicas < size.need) return size.replicas >= size.limit ? PlanReason.Growth : PlanReason.Maximum;
   if (size.raised) return PlanReason.Attainment;

@@ -40,7 +40,8 @@ export function sizeOption(planner: Planner, i: i32, demand: f64): void {
   size.batch = largest;
   if (get(option, OptionWord.Points) == 0) {
     size.unlearned = 1;
-    size.need = known(get(option, OptionWord.Planned), running(option));
+    // How many serve so much is not known: as many as there are. Nothing is served by none, whatever the model is.
+    size.need = isTraffic(size.rate) ? known(get(option, OptionWord.Planned), running(option)) : 0;
     size.needTight = size.need;
     size.needDown = size.need;
   } else {
@@ -100,10 +101,14 @@ function measure(planner: Planner, option: usize, size: Size, largest: f64): voi
   size.comfortable = size.tight;
 }
 
+/** A thousandth of an item a second is no traffic: what is left of a mean after the last request. */
+function isTraffic(rate: f64): bool {
+  return rate > 1e-3;
+}
+
 /** Replicas for `rate` items a second where one takes `capacity`. */
 export function replicasFor(rate: f64, capacity: f64): f64 {
-  // A thousandth of an item a second is no traffic: what is left of a mean after the last request.
-  if (rate <= 1e-3) return 0;
+  if (!isTraffic(rate)) return 0;
   return clamp(Math.ceil(rate / capacity - 1e-9), 1, REPLICAS_MAX);
 }
 
@@ -152,9 +157,10 @@ function settle(planner: Planner, option: usize, size: Size): f64 {
   const level = planner.forecast.count > 0 ? planner.forecast.level : get(planner.problem, ProblemWord.Rate);
   const missed = size.need > before && level * shareOf(planner, option) > before * size.tight;
   const hold = holdOf(planner, option, missed, now);
-  // Going down with room to spare, so that the next breath of demand does not go up again.
-  const wanted = min(max(size.needDown, size.need), before);
-  if (size.need >= before || wanted >= before || size.unlearned) {
+  // Going down with room to spare, so that the next breath of demand does not go up again; no further than is allowed.
+  const lowest = max(max(size.needDown, size.need), get(planner.problem, ProblemWord.MinReplicas));
+  const wanted = min(lowest, before);
+  if (size.need >= before || wanted >= before) {
     forget(option);
     return max(size.need, wanted);
   }
@@ -208,8 +214,8 @@ export function known(value: f64, otherwise: f64): f64 {
 /** Share of the requests in time where `replicas` of option `i` take its forecast rate. */
 export function attainmentOf(planner: Planner, i: i32, replicas: f64): f64 {
   const size = sizeAt(planner, i);
+  if (!isTraffic(size.rate)) return 1;
   if (size.unlearned) return NaN;
-  if (size.rate <= 1e-3) return 1;
   if (replicas <= 0) return 0;
   if (size.unreachable) return 0;
   const option = optionAt(planner, i);

@@ -126,6 +126,44 @@ suite('how many replicas', (test) => {
     assert.is(learning.replicas, 3);
   });
 
+  test('a model that nobody has asked anything yet goes to zero where it may, once it was idle for long enough', () => {
+    const idle = { minReplicas: 0, maxReplicas: 10, containerConcurrency: 0 };
+    const unasked = problem({
+      bounds: idle,
+      demand: { perSecond: steady(0) },
+      revisions: [revision({ readyReplicas: 1, latencyMs: [], arrivalRate: 0 })],
+    });
+    const first = planService(unasked);
+    isReason(first, PlanReason.Stabilising);
+    assert.is(first.replicas, 1);
+    const soon = planService(later(unasked, first, 20));
+    assert.is(soon.replicas, 1, 'half a minute at least');
+    const then = planService(later(unasked, soon, 600));
+    isReason(then, PlanReason.ScaleToZero);
+    assert.equal([then.replicas, then.revisions[0]?.knative.minScale], [0, 0]);
+
+    const needed = planService({ ...unasked, bounds: { ...idle, minReplicas: 1 } });
+    isReason(needed, PlanReason.Learning);
+    const unheard = { perSecond: steady(0), ageMs: Number.POSITIVE_INFINITY };
+    isReason(planService({ ...unasked, demand: unheard, now: unasked.now + 600_000 }), PlanReason.StaleSignals);
+  });
+
+  test('what is idle at its least is planned the same way again and again', () => {
+    for (const least of [1, 3]) {
+      let each = problem({
+        bounds: { minReplicas: least, maxReplicas: 10, containerConcurrency: 0 },
+        demand: { perSecond: steady(0) },
+        revisions: [revision({ readyReplicas: least, arrivalRate: 0 })],
+      });
+      for (let i = 0; i < 60; i++) {
+        const plan = planService(each);
+        isReason(plan, PlanReason.Minimum);
+        assert.is(plan.replicas, least);
+        each = later(each, plan, 10);
+      }
+    }
+  });
+
   test('a promise that is missed for no known reason gets one replica more, once things have settled', () => {
     const each = problem({ demand: { perSecond: steady(100) } });
     const plan = planService(each);

@@ -48,7 +48,8 @@ export function problemOf(input: ProblemInput): ServiceProblem | undefined {
     demand: withHeld(demand, heldBack(input), policy.sloMs),
     prices: known?.currency === undefined ? {} : { currency: known.currency },
     bounds: {
-      minReplicas: observed.minReplicas,
+      // Nobody wakes a Deployment without pods.
+      minReplicas: Math.max(observed.minReplicas, observed.deploymentMode === 'standard' ? 1 : 0),
       maxReplicas: observed.maxReplicas,
       containerConcurrency: observed.containerConcurrency,
     },

@@ -237,7 +237,8 @@ export class Reconciler {
     }
     const { world, allColdStarts, plan: planService } = this.#parts;
     const anyone = observed.pods.some((pod) => !pod.ending && pod.readyMs !== undefined);
-    const ageMs = anyone && memory.heardMs !== undefined ? now - memory.heardMs : undefined;
+    // Where nobody was heard yet nothing is known of demand; where nobody runs there is nobody to hear.
+    const ageMs = anyone ? now - (memory.heardMs ?? Number.NEGATIVE_INFINITY) : undefined;
     const list = world.priceList();
     const cold = memory.coldStarts.count > 0 ? memory.coldStarts : allColdStarts;
     const priceOf = (pod: ObservedPod) => (list ? priceOfNode(list, world.nodeLabels(pod.node)) : undefined);

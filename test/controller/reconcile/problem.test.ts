@@ -88,6 +88,9 @@ suite('requests that wait before a companion', (test) => {
     };
     const names = (among: unknown) => plannedRevisions(among as never).map(({ name }) => name);
     assert.equal(names(observed), ['digits-predictor-8c5b']);
+    const bounds = (minReplicas: number) =>
+      problem({ observed: { ...observed, minReplicas } as never })?.bounds.minReplicas;
+    assert.equal([bounds(0), bounds(3)], [1, 3], 'nobody would wake it');
     assert.equal(names({ ...observed, pods: pods.slice(2) }), ['digits-predictor'], 'none of its pods is there yet');
   });
 
