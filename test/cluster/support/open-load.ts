@@ -8,6 +8,8 @@ export interface Ended {
   readonly status: number;
   /** What the model says of itself. */
   readonly version: string;
+  /** What it was answered where that was not 200, or why there was no answer: tells who refused it. */
+  readonly said?: string;
 }
 
 /** Those that a companion gave up as too late for their callers, which is a 504, are late and not lost. */
@@ -51,15 +53,17 @@ export class OpenLoad {
     this.#open++;
     let status = 0;
     let version = '';
+    let said: string | undefined;
     try {
       const answer = await ask({ host, path, body, timeoutMs: 20_000 });
       status = answer.status;
       version = String(answer.headers['x-model-version'] ?? '');
-    } catch {
-      // Status 0 says it.
+      if (status !== 200) said = `${answer.headers.server ?? ''} ${answer.text.slice(0, 200)}`;
+    } catch (error) {
+      said = String(error);
     }
     this.#open--;
     const now = performance.now();
-    this.ended.push({ atMs: now, tookMs: now - dueMs, status, version });
+    this.ended.push({ atMs: now, tookMs: now - dueMs, status, version, ...(said === undefined ? {} : { said }) });
   }
 }
