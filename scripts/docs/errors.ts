@@ -8,6 +8,7 @@ const statusNames: Record<number, string> = {
   400: 'Bad Request',
   405: 'Method Not Allowed',
   408: 'Request Timeout',
+  413: 'Content Too Large',
   431: 'Request Header Fields Too Large',
   500: 'Internal Server Error',
   502: 'Bad Gateway',
@@ -194,5 +195,7 @@ function section(status: number, specs: readonly [ErrorCode, ErrorSpec][]): stri
     ...(retries ? [retryAfter === undefined ? '' : `${retryAfter} s`] : []),
   ]);
   const head = ['code', 'meaning', 'what to do', ...(retries ? ['`Retry-After`'] : [])];
-  return `## ${status} ${statusNames[status]}\n\n${table(head, rows)}`;
+  const name = statusNames[status];
+  if (name === undefined) throw new Error(`status ${status} has no name for the page`);
+  return `## ${status} ${name}\n\n${table(head, rows)}`;
 }
