@@ -66,16 +66,17 @@ export class GrpcCarrier implements Carrier {
 
   send(part: readonly Exchange[], { slices }: Spliced, done: (end: UpstreamEnd) => void): () => void {
     const first = part[0] as Exchange;
+    const { rawHeaders } = first.request;
+    const trace = first.batchSpan && traceparentOf(first.batchSpan);
     const headers =
       part.length === 1
-        ? http2Fields(first.request.rawHeaders)
-        : { ...pseudoHeaders(first), ...http2Fields(batchHeaders(first.request.rawHeaders, this.#sharedHeaders)) };
+        ? http2Fields(rawHeaders)
+        : { ...pseudoHeaders(first), ...http2Fields(batchHeaders(rawHeaders, this.#sharedHeaders, trace)) };
     delete headers['accept-encoding'];
     delete headers.host;
     // A name of another length may be in the message by now.
     delete headers['content-length'];
     headers.te = 'trailers';
-    if (first.batchSpan) headers.traceparent = traceparentOf(first.batchSpan);
     const timeoutMs = remainingMs(part, performance.now());
     if (timeoutMs === undefined) delete headers['grpc-timeout'];
     else headers['grpc-timeout'] = grpcTimeoutOf(timeoutMs);

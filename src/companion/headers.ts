@@ -57,21 +57,21 @@ export const neutralHeaders: ReadonlySet<string> = new Set([
   'grpc-trace-bin',
 ]);
 
-/** The headers that a batch takes from its first request though they differ: they say where it came from. */
-const carriedBySome = new Set([
+/** The headers that say which trace a request belongs to. */
+const ofTrace = new Set([
   'traceparent',
   'tracestate',
-  'x-request-id',
   'b3',
   'x-b3-traceid',
   'x-b3-spanid',
   'x-b3-parentspanid',
   'x-b3-sampled',
   'x-b3-flags',
-  'user-agent',
-  'k-proxy-request',
   'grpc-trace-bin',
 ]);
+
+/** The headers that a batch takes from its first request though they differ: they say where it came from. */
+const carriedBySome = new Set([...ofTrace, 'x-request-id', 'user-agent', 'k-proxy-request']);
 
 /** Headers of a model's reply to a batch that hold for every caller. */
 const sharedReply = new Set(['content-type', 'content-language', 'cache-control', 'retry-after', 'server']);
@@ -85,10 +85,17 @@ export function headersKey(raw: readonly string[], shared: ReadonlySet<string>):
   return kept.sort().join('\n');
 }
 
-/** The headers of a call that carries several requests. */
-export function batchHeaders(raw: readonly string[], shared: ReadonlySet<string>): string[] {
+/**
+ * The headers of a call that carries several requests.
+ *
+ * @param traceparent of the call's own trace, in the place of all that says of another one: a `tracestate` belongs to its
+ * `traceparent`, and who reads B3 would go on in the trace of one caller
+ */
+export function batchHeaders(raw: readonly string[], shared: ReadonlySet<string>, traceparent?: string): string[] {
   const headers: string[] = ['accept-encoding', 'identity'];
+  if (traceparent !== undefined) headers.push('traceparent', traceparent);
   eachEndToEnd(raw, (name, sent, value) => {
+    if (traceparent !== undefined && ofTrace.has(name)) return;
     const kept = carriedBySome.has(name) || (!neutralHeaders.has(name) && !shared.has(name));
     if (kept) headers.push(sent, value);
   });

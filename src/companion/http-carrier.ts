@@ -37,8 +37,8 @@ export class HttpCarrier implements Carrier {
   send(part: readonly Exchange[], { slices, jsonBytes }: Spliced, done: (end: UpstreamEnd) => void): () => void {
     const { request, renamed, batchSpan } = part[0] as Exchange;
     const raw = request.rawHeaders;
-    const headers = part.length === 1 ? forwardHeaders(raw, false) : batchHeaders(raw, this.#sharedHeaders);
-    if (batchSpan) setHeader(headers, 'traceparent', traceparentOf(batchSpan));
+    const trace = batchSpan && traceparentOf(batchSpan);
+    const headers = part.length === 1 ? forwardHeaders(raw, false) : batchHeaders(raw, this.#sharedHeaders, trace);
     const target = request.url as string;
     return this.#upstream.send(target, withJsonBytes(headers, jsonBytes), slices, (end) => {
       const renaming = renamed && !('failure' in end) ? this.#variant?.restoring(target) : undefined;

@@ -96,13 +96,16 @@ suite('tracing', (test) => {
   test('a batch is a trace of its own that links to its requests, and they to it', async () => {
     let toModel = '';
     const callers = Array.from({ length: 12 }, (_, i) => i);
+    const b3 = { 'x-b3-traceid': traceOf(1), 'x-b3-spanid': callerSpan, 'x-b3-sampled': '1', b3: '1' };
     await traced(
       {},
       async (rig) => {
-        await together(rig, () => callers.map((i) => rig.predict(i, sampled(i))));
+        await together(rig, () => callers.map((i) => rig.predict(i, { ...sampled(i), ...b3 })));
         const batch = rig.model.calls.find(({ items }) => items.length > 1);
         assert.ok(batch, 'there was a batch');
         toModel = String(batch?.headers.traceparent);
+        // What one caller's trace has beside its context says nothing of this one.
+        for (const name of ['tracestate', ...Object.keys(b3)]) assert.is(batch?.headers[name], undefined, name);
       },
       (collector) => {
         const batch = collector.named('paceline.batch').find(({ traceId }) => toModel.includes(traceId));
