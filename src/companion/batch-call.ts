@@ -176,7 +176,8 @@ export class BatchCall {
 
   #tellCircuit(end: UpstreamEnd, ms: number, entry: Entry): void {
     const { circuit, silenceMs } = this.#context;
-    if (!('failure' in end) || end.failure === 'too-large') return circuit.answered();
+    // Whoever answers in another protocol is there.
+    if (!('failure' in end) || end.failure === 'too-large' || end.failure === 'protocol') return circuit.answered();
     const now = performance.now();
     const { failure } = end;
     // A caller may allow the model little time: that says nothing about the model.

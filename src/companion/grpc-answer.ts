@@ -49,7 +49,12 @@ const ofHttp: Readonly<Record<number, GrpcStatus>> = {
 
 /** Whether a request is gRPC. gRPC-Web is not: it needs no HTTP/2. */
 export function isGrpc(request: IncomingMessage): boolean {
-  return request.httpVersionMajor === 2 && /^application\/grpc(?![-\w])/i.test(request.headers['content-type'] ?? '');
+  return request.httpVersionMajor === 2 && hasGrpcType(request.headers['content-type']);
+}
+
+/** Whether a content type is that of gRPC, whatever its messages are written in. */
+export function hasGrpcType(contentType: string | undefined): boolean {
+  return /^application\/grpc(?![-\w])/i.test(contentType ?? '');
 }
 
 /** The status of gRPC that one of our errors has. */

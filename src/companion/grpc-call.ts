@@ -1,5 +1,5 @@
 import { type ClientHttp2Stream, constants, type IncomingHttpHeaders, type OutgoingHttpHeaders } from 'node:http2';
-import { grpcStatusIn } from './grpc-answer.ts';
+import { grpcStatusIn, hasGrpcType } from './grpc-answer.ts';
 import type { Http2Connection, Http2Upstream } from './http2-upstream.ts';
 import { deadConnectionMs, type UpstreamEnd } from './upstream.ts';
 
@@ -59,6 +59,8 @@ function listen(
   let begin: string[] = [];
   let trailers: string[] = [];
   let status: number | undefined;
+  /** It answers, and not in gRPC. */
+  let foreign = false;
   let error: Error | undefined;
   let tooLarge = false;
   const openedAt = performance.now();
@@ -70,6 +72,7 @@ function listen(
   stream.on('response', (headers, _flags, raw?: string[]) => {
     connection.heardAt = performance.now();
     begin = raw ?? [];
+    foreign = !hasGrpcType(headers['content-type']);
     note(headers);
   });
   stream.on('trailers', (headers, _flags, raw?: string[]) => {
@@ -96,6 +99,7 @@ function listen(
       const body = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, length);
       return done({ status, headers: begin, trailers, body });
     }
+    if (foreign) return done({ failure: 'protocol' });
     if (stream.rstCode === constants.NGHTTP2_REFUSED_STREAM) return done('refused');
     const died = connection.silentSince(openedAt) && performance.now() - openedAt < deadConnectionMs;
     done(died ? 'refused' : { failure: connection.failed(error) });

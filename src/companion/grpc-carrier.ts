@@ -5,7 +5,7 @@ import { traceparentOf } from '../telemetry/trace-context.ts';
 import type { Carrier, Judgement } from './carrier.ts';
 import type { ErrorCode } from './errors.ts';
 import type { Exchange } from './exchange.ts';
-import { GrpcStatus, refuseGrpc } from './grpc-answer.ts';
+import { GrpcStatus, hasGrpcType, refuseGrpc } from './grpc-answer.ts';
 import { callUnary } from './grpc-call.ts';
 import { frameHead, messageIn } from './grpc-frame.ts';
 import { grpcTimeoutIn, grpcTimeoutOf } from './grpc-timeout.ts';
@@ -117,14 +117,16 @@ export class GrpcCarrier implements Carrier {
   writer({ status, headers, trailers = [], body }: UpstreamReply, of: number) {
     const begin = of === 1 ? http2Fields(headers) : sharedBegin(headers);
     const end = of === 1 ? http2Fields(trailers) : sharedEnd(status, headers, trailers);
+    // What stands beside a refusal is no message: it may be the page of a proxy that knows nothing of gRPC.
+    const hasMessage = body.length > 0 && (of === 1 || status === GrpcStatus.Ok);
     return (response: ServerResponse, { slices }: Spliced, timing?: string): void => {
       const stream = response.stream as ServerHttp2Stream;
       if (stream.destroyed || stream.closed || stream.headersSent) return;
       const own = fieldsWithRequestId(response.req, begin);
       if (timing !== undefined) own['server-timing'] = timing;
       try {
-        if (body.length === 0) stream.respond({ ...own, ...end }, { endStream: true });
-        else answer(stream, own, end, of === 1 ? slices : [frameHead(lengthOf(slices)), ...slices]);
+        if (!hasMessage) return stream.respond({ ...own, ...end }, { endStream: true });
+        answer(stream, own, end, of === 1 ? slices : [frameHead(lengthOf(slices)), ...slices]);
         this.#unread.wrote(response, lengthOf(slices));
       } catch {
         refuseGrpc(response, 'PL_UPSTREAM_REPLY');
@@ -174,11 +176,17 @@ function remainingMs(part: readonly Exchange[], now: number): number | undefined
 }
 
 function sharedBegin(headers: readonly string[]): OutgoingHttpHeaders {
-  return { ':status': 200, 'content-type': 'application/grpc', ...http2Fields(sharedReplyHeaders(headers)) };
+  const shared = http2Fields(sharedReplyHeaders(headers));
+  const type = hasGrpcType(headerIn(headers, 'content-type')) ? {} : { 'content-type': 'application/grpc' };
+  return { ':status': 200, ...shared, ...type };
 }
 
 function sharedEnd(status: number, headers: readonly string[], trailers: readonly string[]): OutgoingHttpHeaders {
-  const said = headerIn(trailers, 'grpc-message') ?? headerIn(headers, 'grpc-message');
+  const http = headerIn(headers, ':status') ?? '200';
+  const said =
+    headerIn(trailers, 'grpc-message') ??
+    headerIn(headers, 'grpc-message') ??
+    (http === '200' ? undefined : `the model server answered with status ${http} of HTTP`);
   return { 'grpc-status': String(status), ...(said === undefined ? {} : { 'grpc-message': said }) };
 }
 

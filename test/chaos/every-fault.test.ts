@@ -11,10 +11,10 @@ const share = 0.3;
 
 /** Answers that callers get of a fault, of HTTP and of gRPC, beside the right ones. */
 function wantedOf(name: FaultName): number[] {
-  const { effect, http = 0, grpc = 0 } = { http: 0, grpc: 0, ...faultOf(name) };
-  if (effect === 'broken') return [502, 14];
+  const { effect, http, grpc } = faultOf(name);
+  if (effect === 'broken') return [http ?? 502, grpc ?? 14];
   if (effect === 'silent') return [504, 4];
-  return effect === 'answered' || effect === 'unsplittable' ? [200, 0] : [http, grpc];
+  return effect === 'answered' || effect === 'unsplittable' ? [200, 0] : [http ?? 0, grpc ?? 0];
 }
 
 suite('each fault by itself', (test) => {

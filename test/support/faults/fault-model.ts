@@ -63,7 +63,7 @@ export const faults = {
   'reset-in-body': { effect: 'broken', weight: 2 },
   'length-too-long': { effect: 'broken', only: 'http', weight: 2 },
   'cut-in-chunk': { effect: 'broken', only: 'http', weight: 2 },
-  garbage: { effect: 'broken', weight: 2 },
+  garbage: { effect: 'broken', grpc: 12, weight: 2 },
   'stall-before-reply': { effect: 'silent', weight: 0.1 },
   'stall-in-body': { effect: 'silent', weight: 0.1 },
 } as const satisfies Record<string, Fault>;
