@@ -39,6 +39,9 @@ export async function runReplay(command: Command, file: string, options: ReplayO
   });
   showProgress('', false);
   print(options, { recorded, replayed: result });
+  if (result.sent === 0 || Object.keys(result.statuses).some((name) => /^\d+$/.test(name))) return;
+  console.error(`nobody answered at ${target.origin}${target.pathname}: is it the address of a companion or a model?`);
+  process.exitCode = 1;
 }
 
 function print({ json }: ReplayOptions, report: { recorded: RecordingSummary; replayed?: ReplayResult }): void {

@@ -1,4 +1,5 @@
 import type { Dispatcher, Pool } from '../companion/http-client.ts';
+import { failureOf, type UpstreamFailure } from '../companion/upstream.ts';
 
 /** A call that is due at a time, and given up some time after it. */
 export interface DueCall {
@@ -16,6 +17,8 @@ export interface CallResult {
   readonly status: number;
   readonly ms: number;
   readonly text: string;
+  /** Why there was no answer. */
+  readonly failure?: UpstreamFailure | undefined;
 }
 
 /** Makes one call now. A caller gives up at its time, also where its request still waits for a connection. */
@@ -27,16 +30,16 @@ export function timedCall(pool: Pool, call: DueCall): Promise<CallResult> {
     let controller: Dispatcher.DispatchController | undefined;
     let over = false;
     const giveUp = () => {
-      end(false);
+      end('timeout');
       controller?.abort(new Error('the caller gave up'));
     };
     const timer = setTimeout(giveUp, intended + timeoutMs - performance.now());
-    const end = (answered: boolean) => {
+    const end = (failure?: UpstreamFailure) => {
       if (over) return;
       over = true;
       clearTimeout(timer);
-      const text = answered ? Buffer.concat(chunks).toString() : '';
-      resolve({ status: answered ? status : 0, ms: performance.now() - intended, text });
+      const text = failure ? '' : Buffer.concat(chunks).toString();
+      resolve({ status: failure ? 0 : status, ms: performance.now() - intended, text, failure });
     };
     pool.dispatch(
       { path, method: 'POST', headers: [...headers], body },
@@ -51,8 +54,8 @@ export function timedCall(pool: Pool, call: DueCall): Promise<CallResult> {
         onResponseData: (_controller, chunk) => {
           chunks.push(chunk);
         },
-        onResponseEnd: () => end(true),
-        onResponseError: () => end(false),
+        onResponseEnd: () => end(),
+        onResponseError: (_controller, error) => end(failureOf(error)),
       },
     );
   });
@@ -63,7 +66,7 @@ export function untilDue(next: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, Math.max(1, Math.min(50, next - performance.now()))));
 }
 
-/** The value that this share of sorted values does not exceed; not a number where there are none. */
+/** The least of sorted values that at least this share of them does not exceed; not a number where there are none. */
 export function quantileOf(sorted: readonly number[], share: number): number {
-  return sorted[Math.floor(share * (sorted.length - 1))] ?? Number.NaN;
+  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
 }

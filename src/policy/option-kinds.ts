@@ -75,7 +75,7 @@ export const sink: OptionKind = {
     if (text === '') return null;
     const url = URL.canParse(text) ? new URL(text) : undefined;
     if (url?.protocol === 'http:' || url?.protocol === 'https:') return url;
-    throw new UnitError(`"${text}" is not an address that is spoken to over HTTP, such as http://sink.default/events`);
+    throw new UnitError(`"${text}" is not an address that is spoken to over HTTP: http(s)://HOST[:PORT][/PATH]`);
   },
 };
 

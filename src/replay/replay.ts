@@ -29,7 +29,7 @@ export interface ReplayResult {
   readonly goodput: number | null;
   readonly p50Ms: number | null;
   readonly p99Ms: number | null;
-  /** By status; `none`: no answer in time. */
+  /** By status, or by why there was no answer: `timeout`, `unreachable`, `reset` and the like. */
   readonly statuses: Readonly<Record<string, number>>;
   readonly seconds: number;
   /** How much later than intended the latest request was sent: much of it says that this machine is too slow for the replay. */
@@ -48,8 +48,8 @@ export async function replay(recording: Recording, plan: ReplayPlan): Promise<Re
   const fire = async (record: RecordedRequest, intended: number): Promise<void> => {
     const body = plan.template.body(record.items, record.requestBytes);
     const headers = headersOf(record, slo, plan.sloMs);
-    const { status, ms } = await timedCall(pool, { path, headers, body, intended, timeoutMs: plan.timeoutMs });
-    const name = status === 0 ? 'none' : String(status);
+    const { status, ms, failure } = await timedCall(pool, { path, headers, body, intended, timeoutMs: plan.timeoutMs });
+    const name = failure ?? String(status);
     statuses[name] = (statuses[name] ?? 0) + 1;
     if (status < 200 || status > 299) return;
     latencies.push(ms);

@@ -86,6 +86,24 @@ suite('paceline replay', (test) => {
       }
     }));
 
+  test('a target where nobody answers: the report says why, and the command fails', () =>
+    withFiles(async (path) => {
+      const model = new ModelServer();
+      const target = `http://127.0.0.1:${await model.start()}/v1/models/m:predict`;
+      await model.stop();
+      const { code, out, err } = await runBeside(
+        'replay',
+        path('r.plr'),
+        '--target',
+        target,
+        '--body',
+        path('body.json'),
+      );
+      assert.is(code, 1);
+      assert.match(out, /answers: 3 x unreachable$/m);
+      assert.match(err, /nobody answered at http:\/\/127\.0\.0\.1:\d+\/v1\/models\/m:predict/);
+    }));
+
   test('the simulator runs the same recording', () =>
     withFiles(async (path) => {
       const { stdout } = run('simulate', '--recording', path('r.plr'));

@@ -17,8 +17,10 @@ suite('a timed call', (test) => {
     const call = (path: string, intended = performance.now(), timeoutMs = 60_000) =>
       timedCall(pool, { path, headers: [], body: '{}', intended, timeoutMs });
     try {
-      assert.is((await call('/hang', performance.now(), 20)).status, 0);
-      assert.is((await call('/reset')).status, 0);
+      const hung = await call('/hang', performance.now(), 20);
+      assert.equal([hung.status, hung.failure], [0, 'timeout']);
+      const reset = await call('/reset');
+      assert.equal([reset.status, reset.failure], [0, 'reset']);
       const late = await call('/', performance.now() - 500);
       assert.equal([late.status, late.text], [418, 'tea']);
       assert.ok(late.ms >= 500);
@@ -32,5 +34,9 @@ suite('a timed call', (test) => {
   test('a quantile of nothing is no number', () => {
     assert.ok(Number.isNaN(quantileOf([], 0.5)));
     assert.is(quantileOf([1, 2, 3, 4, 5], 0.5), 3);
+    assert.is(quantileOf([1, 2, 3, 4], 0.5), 2);
+    // Of few the slowest is among the last hundredth.
+    assert.is(quantileOf([1, 2, 3], 0.99), 3);
+    assert.is(quantileOf([1], 0), 1);
   });
 });
