@@ -7,6 +7,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError } from 'commander';
+import { showDefaults } from '../../src/cli/arguments.ts';
 import { progress } from '../../test/cluster/command.ts';
 import { buildPrograms, whyNoPrograms } from '../../test/peers/programs.ts';
 import { findPython, installEnvironment } from '../../test/peers/python.ts';
@@ -50,14 +51,15 @@ interface Options {
   check?: boolean;
 }
 
-const { seconds, only, json, out, check } = new Command('npm run bench:peers --')
+const command = new Command('npm run bench:peers --')
   .description('Measures Paceline beside its peers in turns, and writes docs/peers-comparison.md.')
   .option('--seconds <n>', 'how long a turn is counted', parseSeconds, 3)
   .option('--only <parts>', `these alone, comma-separated: ${names.join(', ')}`, parseParts, names)
   .option('--json <file>', 'write the reports to a file as well', (file) => resolve(file))
   .option('--out <file>', 'write the page somewhere else', (file) => resolve(file), pageFile())
   .option('--check', 'exit with 1 where something that must hold does not')
-  .allowExcessArguments(false)
+  .allowExcessArguments(false);
+const { seconds, only, json, out, check } = showDefaults(command, { only: 'all', out: 'docs/peers-comparison.md' })
   .parse()
   .opts<Options>();
 

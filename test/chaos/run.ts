@@ -3,12 +3,12 @@
 //
 //   npm run chaos                                          100,000 requests
 //   npm run chaos -- --requests 1000000 --seed 7 --report  writes docs/reports/chaos.md too
-import { parseArgs } from 'node:util';
 import { provenance } from '../../bench/provenance.ts';
 import { CompanionProcess, type ProcessState } from '../support/companion-process.ts';
 import { growthLine, growths } from '../support/memory-verdict.ts';
 import { Progress } from '../support/progress.ts';
 import { table, writeReport } from '../support/reports.ts';
+import { runCommand, wholeFrom } from '../support/run-command.ts';
 import { Chaos, chaosFlags, wrongAtTheEnd } from './chaos.ts';
 
 /** What a run is looked at: memory after so many parts of it. */
@@ -20,19 +20,15 @@ const unsplittableParts = 3;
 const inVainMax = 0.005;
 const callsMax = 0.85;
 
-const { values } = parseArgs({
-  options: {
-    requests: { type: 'string', default: '100000' },
-    seed: { type: 'string', default: '7' },
-    report: { type: 'boolean', default: false },
-  },
-});
-const requests = Number(values.requests);
-const seed = Number(values.seed);
-if (!(requests >= 1000)) {
-  console.error('give --requests of at least 1000');
-  process.exit(2);
-}
+const { requests, seed, report } = runCommand(
+  'chaos',
+  'Sends requests of all protocols through a companion, with faults on both sides.',
+)
+  .option('--requests <n>', 'how many, at least 1000', wholeFrom(1000), 100_000)
+  .option('--seed <n>', 'of what is asked and of what goes wrong', wholeFrom(0), 7)
+  .option('--report', 'write docs/reports/chaos.md')
+  .parse()
+  .opts<{ requests: number; seed: number; report?: true }>();
 
 const from = provenance();
 const started = performance.now();
@@ -94,7 +90,7 @@ console.log(
 );
 for (const growth of memory) console.log(growthLine(growth));
 for (const failure of failures) console.log(`FAIL ${failure}`);
-if (values.report) {
+if (report) {
   writeReport('chaos', from, [
     `\`npm run chaos -- --requests ${requests} --seed ${seed} --report\`, ${seconds} s.`,
     `${requests} requests of V1, V2, V2 with binary tensors and gRPC through one companion, 4 % of the calls to the model with a fault, 3 % of the callers with bad manners. ${ledger.wrongs} answers were lost, doubled, swapped or altered, or no answer that the fault explains.`,

@@ -5,10 +5,11 @@
 //   npm run fuzz -- --only wire --runs 10000000 --seed 5    one target, longer, with another seed
 //   npm run fuzz -- --seconds 60                            a minute for each target at most
 import { readFileSync, writeFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
+import { InvalidArgumentError } from 'commander';
 import { provenance } from '../../bench/provenance.ts';
 import { Progress } from '../support/progress.ts';
 import { table, writeReport } from '../support/reports.ts';
+import { runCommand, wholeFrom } from '../support/run-command.ts';
 import type { FuzzResult, FuzzSettings } from './settings.ts';
 import { fuzzSockets } from './sockets.ts';
 import { fuzzWire } from './wire.ts';
@@ -16,33 +17,36 @@ import { fuzzWire } from './wire.ts';
 const targets = { wire: 1_000_000, http: 20_000, grpc: 20_000 };
 type Target = keyof typeof targets;
 
-const { values } = parseArgs({
-  options: {
-    only: { type: 'string', multiple: true, default: [] },
-    runs: { type: 'string' },
-    seconds: { type: 'string', default: '86400' },
-    seed: { type: 'string', default: '1' },
-    full: { type: 'boolean', default: false },
-    keep: { type: 'boolean', default: false },
-    report: { type: 'boolean', default: false },
-  },
-});
-const names = Object.keys(targets) as Target[];
-const wrong = values.only.filter((name) => !names.includes(name as Target));
-if (wrong.length > 0) {
-  console.error(`there is no ${wrong.join(', ')}: --only is ${names.join(', ')}`);
-  process.exit(2);
+interface Options {
+  only?: Target[];
+  runs?: number;
+  seconds: number;
+  seed: number;
+  full?: true;
+  keep?: true;
+  report?: true;
 }
+
+const names = Object.keys(targets) as Target[];
+const { only, runs, seconds, seed, full, keep, report } = runCommand('fuzz', 'Fuzzes what reads what others send.')
+  .option('--only <targets>', `these alone, comma-separated: ${names.join(', ')}`, parseTargets)
+  .option('--runs <n>', `how often each is tried (default: ${Object.values(targets).join(', ')})`, wholeFrom(1))
+  .option('--seconds <n>', 'a target ends after so long though not all is done', wholeFrom(1), 86_400)
+  .option('--seed <n>', 'of what is tried', wholeFrom(0), 1)
+  .option('--full', 'ten times as often')
+  .option('--keep', 'add what is read in a new way to the corpus')
+  .option('--report', 'write docs/reports/fuzz.md')
+  .parse()
+  .opts<Options>();
 const from = provenance();
-const seed = Number(values.seed);
 const results: (FuzzResult & { took: number })[] = [];
 for (const name of names) {
-  if (values.only.length > 0 && !values.only.includes(name)) continue;
+  if (only && !only.includes(name)) continue;
   const started = performance.now();
   let progress: Progress | undefined;
   const settings: FuzzSettings = {
-    runs: Number(values.runs ?? targets[name] * (values.full ? 10 : 1)),
-    seconds: Number(values.seconds),
+    runs: runs ?? targets[name] * (full ? 10 : 1),
+    seconds,
     seed,
     progress: (line) => {
       progress = new Progress(line);
@@ -57,9 +61,9 @@ for (const name of names) {
   );
   for (const [what, figure] of result.figures) console.log(`     ${figure} x ${what}`);
   for (const finding of result.findings) console.log(`FAIL ${finding}`);
-  if (values.keep && 'kept' in result) keep(result.kept as string[]);
+  if (keep && 'kept' in result) addToCorpus(result.kept as string[]);
 }
-if (values.report) {
+if (report) {
   writeReport('fuzz', from, [
     `\`npm run fuzz -- ${process.argv.slice(2).join(' ')}\`, seed ${seed}. What must hold is in test/fuzz/README.md.`,
     table(
@@ -73,8 +77,16 @@ const failed = results.filter(({ findings }) => findings.length > 0).length;
 console.log(`${results.length - failed} passed, ${failed} failed`);
 process.exitCode = failed > 0 ? 1 : 0;
 
+/** Those that are named, beside those that were named before. */
+function parseTargets(text: string, before: readonly Target[] = []): Target[] {
+  const wanted = text.split(',').map((name) => name.trim());
+  const unknown = wanted.find((name) => !names.includes(name as Target));
+  if (unknown !== undefined) throw new InvalidArgumentError(`There is no "${unknown}"; there are ${names.join(', ')}.`);
+  return [...before, ...(wanted as Target[])];
+}
+
 /** Adds cases of new traits to the corpus. */
-function keep(lines: readonly string[]): void {
+function addToCorpus(lines: readonly string[]): void {
   const file = new URL('corpus/wire.jsonl', import.meta.url);
   const all = [...new Set([...readFileSync(file, 'utf8').split('\n'), ...lines])].filter((line) => line !== '');
   writeFileSync(file, `${all.join('\n')}\n`);

@@ -9,6 +9,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { progress } from '../cluster/command.ts';
+import { runCommand } from '../support/run-command.ts';
 import { type FileResult, runTestFile, summaryLine } from '../support/run-file.ts';
 import { buildPrograms, whyNoPrograms } from './programs.ts';
 import { findPython, installEnvironment } from './python.ts';
@@ -20,8 +21,13 @@ const fileTimeoutMs = 300_000;
 const needed = [...environments, 'go'] as const;
 type Need = (typeof needed)[number];
 
-const args = process.argv.slice(2);
-const words = args.filter((word) => !word.startsWith('--')).flatMap((word) => word.split(','));
+const command = runCommand('test:peers', "Runs the companion among other people's servers, clients and proxies.")
+  .argument('[words...]', 'files whose name contains one of them, in the place of all')
+  .option('--only <words>', 'the same, comma-separated')
+  .option('--install', 'only install what they need')
+  .parse();
+const { only, install: installsOnly } = command.opts<{ only?: string; install?: true }>();
+const words = [...command.args, ...(only === undefined ? [] : [only])].flatMap((word) => word.split(','));
 const files = readdirSync(sources)
   .filter((name) => name.endsWith('.test.ts'))
   .filter((name) => words.length === 0 || words.some((word) => name.includes(word)))
@@ -29,12 +35,12 @@ const files = readdirSync(sources)
 const result = { passed: 0, failed: 0, skipped: 0 };
 if (files.length === 0) {
   console.error(`no test file matches ${words.join(' ')}`);
-  result.failed++;
+  process.exit(2);
 }
 
 const wanted = new Set(files.flatMap(needsOf));
 const missing = await install(wanted);
-if (!args.includes('--install')) for (const file of files) await runOne(file);
+if (!installsOnly) for (const file of files) await runOne(file);
 console.log(summaryLine(result.passed, result.failed, result.skipped));
 process.exitCode = result.failed > 0 ? 1 : 0;
 

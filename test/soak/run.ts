@@ -7,7 +7,6 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { provenance } from '../../bench/provenance.ts';
 import { Random } from '../../src/simulator/random.ts';
 import { Chaos, chaosFlags, wrongAtTheEnd } from '../chaos/chaos.ts';
@@ -15,25 +14,22 @@ import { CompanionProcess, type ProcessState } from '../support/companion-proces
 import { SinkDouble } from '../support/event-sink.ts';
 import { growthLine, growths } from '../support/memory-verdict.ts';
 import { table, writeReport } from '../support/reports.ts';
+import { runCommand, wholeFrom } from '../support/run-command.ts';
 
 const roundSeconds = 5;
 /** What was under way has ended, and what is written each second is written. */
 const settleMs = 1500;
 const refusedEvents = 0.02;
 
-const { values } = parseArgs({
-  options: {
-    seconds: { type: 'string', default: '60' },
-    seed: { type: 'string', default: '1' },
-    report: { type: 'boolean', default: false },
-  },
-});
-const seconds = Number(values.seconds);
-const seed = Number(values.seed);
-if (!(seconds >= 20)) {
-  console.error('give --seconds of at least 20');
-  process.exit(2);
-}
+const { seconds, seed, report } = runCommand(
+  'soak',
+  'Compares what a companion holds under all that the chaos has with what it held.',
+)
+  .option('--seconds <n>', 'how long, at least 20', wholeFrom(20), 60)
+  .option('--seed <n>', 'of what is asked and of what goes wrong', wholeFrom(0), 1)
+  .option('--report', 'write docs/reports/soak.md')
+  .parse()
+  .opts<{ seconds: number; seed: number; report?: true }>();
 
 const from = provenance();
 const random = new Random(seed);
@@ -86,7 +82,7 @@ for (const growth of memory) console.log(growthLine(growth));
 for (const failure of failures) console.log(`FAIL ${failure}`);
 const grown = memory.filter(({ fits }) => !fits).length;
 const failed = grown + (failures.length > 0 ? 1 : 0);
-if (values.report) {
+if (report) {
   writeReport('soak', from, [
     `\`npm run soak -- --seconds ${seconds} --seed ${seed} --report\`: ${states.length} rounds, ${chaos.ended} requests of all protocols, ${ledger.counts.calls} calls to the model (4 % with a fault), ${events} payloads logged, with recording, request log, access log and spans on. ${ledger.wrongs} requests were wrong.`,
     failed === 0 ? 'Everything held.' : `${failed} of ${memory.length + 1} checks failed.`,
