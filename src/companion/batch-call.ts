@@ -6,12 +6,15 @@ import type { Carrier, Judgement } from './carrier.ts';
 import type { Circuit, Entry } from './circuit.ts';
 import type { ErrorCode } from './errors.ts';
 import type { Exchange } from './exchange.ts';
-import { codeOfFailure, isAbsence } from './failure-codes.ts';
+import { absenceOf, codeOfFailure } from './failure-codes.ts';
 import type { Tracing } from './observing/tracing.ts';
 import type { Quarantines } from './quarantines.ts';
 import type { ResendBudget } from './resend-budget.ts';
 import type { Dispatched, Scheduler } from './scheduler.ts';
 import type { UpstreamEnd, UpstreamReply } from './upstream.ts';
+
+/** A call that was silent for this share of the hard timeout was in vain: its requests may have waited for a slot before. */
+const silentShare = 0.5;
 
 /** What a batch call works with. */
 export interface CallContext {
@@ -21,8 +24,8 @@ export interface CallContext {
   readonly budget: ResendBudget;
   readonly quarantines: Quarantines;
   readonly circuit: Circuit;
-  /** A model that is silent for so long is not there; ms. */
-  readonly silenceMs: () => number;
+  /** How long callers wait for a model at most; ms. */
+  readonly hardTimeoutMs: () => number;
   readonly tracing: Tracing | undefined;
   /** The kernel that takes bodies apart and together failed. */
   protocolFailed(error: unknown): void;
@@ -175,14 +178,16 @@ export class BatchCall {
   }
 
   #tellCircuit(end: UpstreamEnd, ms: number, entry: Entry): void {
-    const { circuit, silenceMs } = this.#context;
+    const { circuit, hardTimeoutMs } = this.#context;
     // Whoever answers in another protocol is there.
     if (!('failure' in end) || end.failure === 'too-large' || end.failure === 'protocol') return circuit.answered();
     const now = performance.now();
     const { failure } = end;
     // A caller may allow the model little time: that says nothing about the model.
-    const silent = failure === 'aborted' && this.#timedOut && ms >= silenceMs();
-    if (silent || isAbsence(failure)) circuit.absent(now, entry);
+    const silent = failure === 'aborted' && this.#timedOut && ms >= hardTimeoutMs() * silentShare;
+    const absence = absenceOf(failure);
+    if (silent) circuit.absent(now, entry, 'silent', now - ms, hardTimeoutMs());
+    else if (absence) circuit.absent(now, entry, absence);
     else circuit.abandoned(now, entry);
   }
 

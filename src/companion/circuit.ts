@@ -4,6 +4,9 @@ export type CircuitState = 'closed' | 'open' | 'half-open';
 /** What becomes of a call: it goes, it goes and decides about the circuit, or it is not made. */
 export type Entry = 'goes' | 'tries' | 'refused';
 
+/** How a call found no model. */
+export type Absence = 'unreachable' | 'reset' | 'silent';
+
 /** When a circuit opens and closes. Times in ms. */
 export interface CircuitTerms {
   /** So many calls in a row, over at least so long, find no model. */
@@ -34,13 +37,14 @@ export const circuitTerms: CircuitTerms = {
  *                                                 └─────absence──────┘  the pause doubles, 100 ms to 5 s
  * ```
  *
- * The 200 ms are for a process of several workers of which one dies: its calls fail all at once, others answer. Before the
+ * The 200 ms are for a process of several workers of which one dies: its calls fail all at once, others answer. Silence must
+ * last as long as callers wait: a model that stands still for less serves those who came meanwhile. Before the
  * model has answered for the first time pauses stay short, so that it is found as soon as it is up; and whoever sees that it
  * is ready says so. Any answer closes the circuit, also that to a call from before. Pure: `now` comes from outside.
  */
 export class Circuit {
   readonly #terms: CircuitTerms;
-  readonly #onChange: (state: CircuitState) => void;
+  readonly #onChange: (state: CircuitState, how?: Absence) => void;
   #state: CircuitState = 'closed';
   #failures = 0;
   #failingSince = 0;
@@ -50,7 +54,7 @@ export class Circuit {
   #answeredEver = false;
 
   /** @param onChange hears of `open` once for each time that it was closed, and of `closed`. */
-  constructor(onChange: (state: CircuitState) => void = () => {}, terms: CircuitTerms = circuitTerms) {
+  constructor(onChange: (state: CircuitState, how?: Absence) => void = () => {}, terms: CircuitTerms = circuitTerms) {
     this.#onChange = onChange;
     this.#terms = terms;
   }
@@ -92,9 +96,16 @@ export class Circuit {
     this.#onChange('closed');
   }
 
-  /** A call found no model. */
-  absent(now: number, entry: Entry): void {
-    const { failures, failingMs, firstPauseMs, pauseMaxMs } = this.#terms;
+  /**
+   * A call found no model.
+   *
+   * @param how told to whoever hears of changes
+   * @param sentAt when it was made; a call that was answered by nothing was in vain from then on
+   * @param overMs for how long calls must have been in vain: for a model that is silent as long as its callers would
+   *   wait, because one that only pauses still serves them
+   */
+  absent(now: number, entry: Entry, how: Absence, sentAt = now, overMs = this.#terms.failingMs): void {
+    const { failures, firstPauseMs, pauseMaxMs } = this.#terms;
     if (this.#state !== 'closed') {
       // Calls from before say nothing new.
       if (entry !== 'tries') return;
@@ -102,10 +113,10 @@ export class Circuit {
       this.#open(now, Math.min(pauseMaxMs, this.#pauseMs * grows));
       return;
     }
-    if (this.#failures++ === 0) this.#failingSince = now;
-    if (this.#failures < failures || now - this.#failingSince < failingMs) return;
+    if (this.#failures++ === 0) this.#failingSince = sentAt;
+    if (this.#failures < failures || now - this.#failingSince < overMs) return;
     this.#open(now, firstPauseMs);
-    this.#onChange('open');
+    this.#onChange('open', how);
   }
 
   /** A call ended before it could say anything: its caller left. The next one may try. */

@@ -10,7 +10,7 @@ import { parseTraceparent } from '../telemetry/trace-context.ts';
 import { AdminServer } from './admin.ts';
 import { Advisor } from './advisor.ts';
 import { ByteBudget } from './body.ts';
-import { Circuit, type CircuitState } from './circuit.ts';
+import { type Absence, Circuit, type CircuitState } from './circuit.ts';
 import { drain } from './drain.ts';
 import { GrpcCarrier } from './grpc-carrier.ts';
 import { removeHeaders } from './headers.ts';
@@ -75,7 +75,7 @@ export class Companion {
   readonly #queueProxy: QueueProxy | undefined;
   readonly #unfit: string | undefined;
   readonly #observers: Observers;
-  readonly #circuit = new Circuit((state) => this.#circuitChanged(state));
+  readonly #circuit = new Circuit((state, how) => this.#circuitChanged(state, how));
   readonly #unread = new UnreadReplies();
   readonly #lag = new LoopLag();
   readonly #startedAt = performance.now();
@@ -300,11 +300,11 @@ export class Companion {
     if (this.#draining) await this.#drained;
   }
 
-  #circuitChanged(state: CircuitState): void {
+  #circuitChanged(state: CircuitState, how?: Absence): void {
     if (state === 'closed') return this.#log.info({}, 'the model answers again');
     this.metrics.circuitOpenings.add(1);
     this.#log.warn(
-      { code: 'PL_CIRCUIT_OPEN' },
+      { code: 'PL_CIRCUIT_OPEN', detail: how },
       'the model was not there for several calls in a row: requests are refused at once, and one at a time tries',
     );
   }

@@ -1,3 +1,4 @@
+import type { Absence } from './circuit.ts';
 import type { ErrorCode } from './errors.ts';
 import type { UpstreamFailure } from './upstream.ts';
 
@@ -21,9 +22,15 @@ export function codeOfFailure(failure: UpstreamFailure): ErrorCode {
   }
 }
 
-const absences = new Set(['unreachable', 'reset', 'timeout', 'PL_UPSTREAM_UNREACHABLE', 'PL_UPSTREAM_RESET']);
+const absences: Readonly<Record<string, Absence>> = {
+  unreachable: 'unreachable',
+  PL_UPSTREAM_UNREACHABLE: 'unreachable',
+  reset: 'reset',
+  PL_UPSTREAM_RESET: 'reset',
+  timeout: 'silent',
+};
 
-/** Whether a call that ended with this failure, or with this error for its caller, found no model. */
-export function isAbsence(result: string): boolean {
-  return absences.has(result);
+/** In which way a call that ended with this failure, or with this error for its caller, found no model; undefined where it found one. */
+export function absenceOf(result: string): Absence | undefined {
+  return absences[result];
 }

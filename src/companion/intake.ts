@@ -32,8 +32,6 @@ import type { VariantName } from './variant-name.ts';
 /** Larger bodies pass through. */
 const batchedBodyMax = 4 * 1024 * 1024;
 const aloneMax = 1024;
-/** Of the hard timeout: a request may have waited for a slot before. */
-const silentShare = 0.5;
 /** As what passes: a model may take this long. In ms. */
 const renamedMsMax = 300_000;
 
@@ -87,7 +85,7 @@ export class Intake {
       circuit,
       budget: parts.resends,
       quarantines: new Quarantines({ metrics, warnings, scheduler }),
-      silenceMs: () => parts.policy().lateTimeoutMs * silentShare,
+      hardTimeoutMs: () => parts.policy().lateTimeoutMs,
       tracing: parts.tracing,
       protocolFailed: (error) => this.#protocolFailed(error),
     };

@@ -4,7 +4,7 @@ import { hasBody } from './body.ts';
 import { Circuit, type Entry } from './circuit.ts';
 import type { ErrorCode } from './errors.ts';
 import { writeError } from './exchange.ts';
-import { isAbsence } from './failure-codes.ts';
+import { absenceOf } from './failure-codes.ts';
 import { isGrpc, refuseGrpc } from './grpc-answer.ts';
 import { forwardHeaders, without } from './headers.ts';
 import { type Dispatcher, Pool } from './http-client.ts';
@@ -243,7 +243,8 @@ export class PassThrough implements RelayOwner {
   #tellCircuit(result: string, heard: boolean, entry: Entry): void {
     if (heard) return;
     const { circuit } = this.#shared;
-    if (isAbsence(result)) circuit.absent(performance.now(), entry);
+    const absence = absenceOf(result);
+    if (absence) circuit.absent(performance.now(), entry, absence);
     else circuit.abandoned(performance.now(), entry);
   }
 

@@ -109,8 +109,12 @@ suite('our autoscaler class on the cluster', (test) => {
     figure('answered', (100 * ended.filter(({ status }) => status === 200).length) / ended.length, '%');
     assert.is(failed.length, 0, `${failed.length} of ${ended.length} failed: ${JSON.stringify(failed.slice(0, 3))}`);
     assert.is((await list('revision', space.name)).length, 1);
-    const pods = await livePods(space.name, selector);
-    assert.is(pods.filter(isReady).length, (await deployment()).replicas);
+    // The plan goes on while the load ends.
+    await until(
+      'as many Ready pods as replicas',
+      async () => (await livePods(space.name, selector)).filter(isReady).length === (await deployment()).replicas,
+      60_000,
+    );
   });
 
   long("off hands it to Knative's own autoscaler, and on takes it back", async () => {

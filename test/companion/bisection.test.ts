@@ -56,7 +56,7 @@ class Bench {
       budget: new ResendBudget(),
       quarantines: new Quarantines({ metrics, warnings, scheduler }),
       circuit: new Circuit(),
-      silenceMs: () => 1000,
+      hardTimeoutMs: () => 5000,
       tracing: undefined,
       protocolFailed: (error) => {
         throw error;

@@ -11,7 +11,7 @@ function failing(times: number, apartMs: number, answeredBefore = true): { circu
   if (answeredBefore) circuit.answered();
   let now = 0;
   for (let i = 0; i < times; i++) {
-    circuit.absent(now, circuit.enter(now));
+    circuit.absent(now, circuit.enter(now), 'reset');
     now += apartMs;
   }
   return { circuit, now: now - apartMs };
@@ -25,10 +25,22 @@ suite('circuit', (test) => {
     assert.is(circuit.enter(1), 'goes');
   });
 
+  test('a model that is silent is given up only once callers would have waited in vain all the time', () => {
+    const circuit = new Circuit();
+    const hardTimeoutMs = 1000;
+    // Calls from 0 on, one each 50 ms; each is in vain after half a second.
+    for (let sentAt = 0; sentAt + 500 < hardTimeoutMs; sentAt += 50) {
+      circuit.absent(sentAt + 500, 'goes', 'silent', sentAt, hardTimeoutMs);
+    }
+    assert.is(circuit.state, 'closed', 'it stood still for less: whoever came meanwhile is served');
+    circuit.absent(hardTimeoutMs, 'goes', 'silent', 500, hardTimeoutMs);
+    assert.is(circuit.state, 'open');
+  });
+
   test('an answer between failures begins the count anew', () => {
     const circuit = new Circuit();
     for (let now = 0; now < 10_000; now += 50) {
-      circuit.absent(now, 'goes');
+      circuit.absent(now, 'goes', 'reset');
       if ((now / 50) % (failures - 1) === 0) circuit.answered();
     }
     assert.is(circuit.state, 'closed');
@@ -61,21 +73,21 @@ suite('circuit', (test) => {
     for (let i = 0; i < 12; i++) {
       assert.is(circuit.pauseLeft(now), pause);
       now += pause;
-      circuit.absent(now, circuit.enter(now));
+      circuit.absent(now, circuit.enter(now), 'reset');
       pause = Math.min(pauseMaxMs, pause * 2);
     }
     assert.is(pause, pauseMaxMs);
     circuit.answered();
     for (let i = 0; i < failures; i++) {
       now += failingMs;
-      circuit.absent(now, 'goes');
+      circuit.absent(now, 'goes', 'reset');
     }
     assert.is(circuit.pauseLeft(now), firstPauseMs);
   });
 
   test('before the model has answered once pauses stay short, and readiness ends any', () => {
     const { circuit, now } = failing(failures, failingMs, false);
-    for (let i = 1; i < 20; i++) circuit.absent(now + i * firstPauseMs, circuit.enter(now + i * firstPauseMs));
+    for (let i = 1; i < 20; i++) circuit.absent(now + i * firstPauseMs, circuit.enter(now + i * firstPauseMs), 'reset');
     assert.is(circuit.pauseLeft(now + 19 * firstPauseMs), firstPauseMs);
     const known = failing(failures, failingMs);
     known.circuit.modelReady(known.now);
@@ -95,7 +107,7 @@ suite('circuit', (test) => {
 
   test('calls from before the circuit opened do not keep it open', () => {
     const { circuit, now } = failing(failures, failingMs);
-    for (let i = 0; i < 50; i++) circuit.absent(now + i, 'goes');
+    for (let i = 0; i < 50; i++) circuit.absent(now + i, 'goes', 'reset');
     assert.is(circuit.enter(now + firstPauseMs), 'tries');
   });
 
@@ -121,7 +133,7 @@ suite('circuit', (test) => {
           if (entry === 'tries') assert.ok(circuit.refuses(now), 'the next one waits');
           if (entry === 'refused') continue;
           if (what === 'answered') circuit.answered();
-          else if (what === 'absent') circuit.absent(now, entry);
+          else if (what === 'absent') circuit.absent(now, entry, 'reset');
           else circuit.abandoned(now, entry);
           if (what === 'answered') assert.is(circuit.state, 'closed');
           assert.ok(circuit.pauseLeft(now) <= pauseMaxMs);
