@@ -2,6 +2,9 @@ import type { IncomingMessage } from 'node:http';
 import { headersKey, neutralHeaders } from './headers.ts';
 import { LaneTable } from './lanes.ts';
 
+/** Characters of a head beyond which it is not remembered: thousands of connections may have nothing to do for long. */
+const headMax = 4096;
+
 /** The last request of a connection, and its lane. */
 interface Known {
   readonly raw: readonly string[];
@@ -32,9 +35,15 @@ export class LaneKeys {
     if (known && known.signature === signature && known.url === url && sameHeaders(known.raw, raw)) return known.key;
     const target = model === '' ? url : `${url} ${model}`;
     const key = LaneTable.keyOf(target, headersKey(raw, this.#shared), signature);
-    if (kept) this.#last.set(socket, { raw, url, signature, key });
+    if (kept && isShort(raw)) this.#last.set(socket, { raw, url, signature, key });
     return key;
   }
+}
+
+function isShort(raw: readonly string[]): boolean {
+  let length = 0;
+  for (const each of raw) length += each.length;
+  return length <= headMax;
 }
 
 /** Whether two raw lists are alike but for the values of neutral headers. `Connection` says which others count. */

@@ -27,6 +27,7 @@ const connectionsMax = 8192;
 /** How many requests one HTTP/2 connection may give up, at once and each second, until it is closed. Callers who give up
  * when their time is over do so by the hundred. */
 const resets = { burst: 10_000, perSecond: 1000 };
+const nothing = Buffer.alloc(0);
 /** A caller that is gone without a word is found out: a stream of gRPC may last for days. */
 const tcpOptions = { noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 };
 /** Bytes: what one HTTP/2 connection may have sent that nobody has read. One slow upload leaves room for others beside it. */
@@ -56,7 +57,7 @@ export class Listener {
   readonly #sessions = new Set<ServerHttp2Session>();
   /** Connections of which nothing more is served. */
   readonly #over = new WeakSet<object>();
-  /** The latest response of each HTTP/1.1 connection. They go out in order: when it has ended, all have. */
+  /** The latest response of each HTTP/1.1 connection that has not ended. They go out in order: when it has, all have. */
   readonly #latest = new WeakMap<object, ServerResponse>();
   /** Of each connection, the answers that had others before them and have not ended. */
   readonly #waiting = new WeakMap<object, Set<ServerResponse>>();
@@ -164,10 +165,18 @@ export class Listener {
     // What stands behind a request that is refused for its framing may be a part of it.
     if (this.#over.has(request.socket)) return;
     if (this.#before(request.socket)) this.#waitInTurn(request.socket, response);
-    this.#latest.set(request.socket, response);
+    this.#noteLatest(request.socket, response);
     const wrong = whatIsWrong(request);
     if (wrong) return this.#answerWrong(response, wrong);
     this.#handlers.request(request, response);
+  }
+
+  /** Once it has ended it is let go: with it goes the head of its request, which may be large, and the connection idle for long. */
+  #noteLatest(socket: Socket, response: ServerResponse): void {
+    this.#latest.set(socket, response);
+    response.once('finish', () => {
+      if (this.#latest.get(socket) === response) this.#latest.delete(socket);
+    });
   }
 
   /** The answer that has to go out before any other of this connection; undefined where all have ended. */
@@ -231,7 +240,7 @@ export class Listener {
     const onTimeout = () => socket.destroy();
     socket.on('error', onError);
     socket.setTimeout(this.#limits.idleMs, onTimeout);
-    let seen: Buffer = Buffer.alloc(0);
+    let seen: Buffer = nothing;
     const onReadable = () => {
       const chunk = socket.read() as Buffer | null;
       if (chunk === null) return;
@@ -247,6 +256,8 @@ export class Listener {
       socket.setTimeout(0);
       socket.off('error', onError);
       socket.unshift(seen);
+      // What listens for the end of the connection would keep it until then.
+      seen = nothing;
       (start === preface ? this.#http2 : this.#http1).emit('connection', socket);
     };
     socket.on('readable', onReadable);
