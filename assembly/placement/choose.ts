@@ -2,7 +2,8 @@ import { OptionWord, PlanReason, PlanWord, ProblemWord } from './codes';
 import { expectedMs } from './curve';
 import { clamp, get, put } from './memory';
 import { mostReplicas, Offer, optionAt, Planner, sizeAt } from './problem';
-import { attainmentOf, known, stabiliseMs } from './sizing';
+import { known } from './replicas';
+import { attainmentOf, stabiliseMs } from './sizing';
 
 /** A change pays back within this long, or it is not made. */
 const PAYBACK_MS: f64 = 600000.0;

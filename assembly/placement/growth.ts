@@ -1,7 +1,7 @@
 import { OptionWord } from './codes';
 import { get, REPLICAS_MAX } from './memory';
 import { Size } from './problem';
-import { known, replicasFor, running } from './sizing';
+import { known, replicasFor, running } from './replicas';
 
 /** Replicas for each one that is ready, where the best capacity known says that the demand needs them. */
 const ON_DEMAND: f64 = 8.0;

@@ -11,7 +11,8 @@ import { checked, clamp, get, put } from './memory';
 import { normalAbove } from './normal';
 import { check, leastOf, makePlanner, mostReplicas, optionAt, Planner, shareAt, Size, sizeAt } from './problem';
 import { capacityOf, spreadOf, weigh } from './queueing';
-import { attainmentOf, known, running, sizeOption } from './sizing';
+import { known, running } from './replicas';
+import { attainmentOf, sizeOption } from './sizing';
 
 export * from './evidence';
 export * from './rollout-step';

@@ -1,9 +1,10 @@
 import { OptionWord, ProblemWord } from './codes';
 import { bestBatch, expectedMs } from './curve';
-import { clamp, get, put, REPLICAS_MAX } from './memory';
+import { clamp, get, put } from './memory';
 import { mostReplicas, optionAt, Planner, Size, sizeAt } from './problem';
 import { capacityOf, spreadOf, weigh } from './queueing';
 import { bestOf, growthLimit } from './growth';
+import { isTraffic, known, replicasFor, running } from './replicas';
 import { keepWarm } from './warm';
 
 /** Share of the objective that is kept free for what the model's curve does not hold: proxies, network, a bad guess. */
@@ -101,17 +102,6 @@ function measure(planner: Planner, option: usize, size: Size, largest: f64): voi
   size.comfortable = size.tight;
 }
 
-/** A thousandth of an item a second is no traffic: what is left of a mean after the last request. */
-function isTraffic(rate: f64): bool {
-  return rate > 1e-3;
-}
-
-/** Replicas for `rate` items a second where one takes `capacity`. */
-export function replicasFor(rate: f64, capacity: f64): f64 {
-  if (!isTraffic(rate)) return 0;
-  return clamp(Math.ceil(rate / capacity - 1e-9), 1, REPLICAS_MAX);
-}
-
 /** What is measured corrects the estimate: replicas are added one by one while the promise is missed for no known reason. */
 function correct(planner: Planner, option: usize, size: Size): void {
   const now = get(planner.problem, ProblemWord.Now);
@@ -200,15 +190,6 @@ function forget(option: usize): void {
 function remember(option: usize, since: f64, needed: f64): void {
   put(option, OptionWord.LowerSince, since);
   put(option, OptionWord.LowerNeeded, needed);
-}
-
-export function running(option: usize): f64 {
-  return get(option, OptionWord.Ready) + get(option, OptionWord.Pending);
-}
-
-/** `value`, or `otherwise` where it is NaN. */
-export function known(value: f64, otherwise: f64): f64 {
-  return value == value ? value : otherwise;
 }
 
 /** Share of the requests in time where `replicas` of option `i` take its forecast rate. */
