@@ -91,6 +91,11 @@ ${table(
     ],
     ['PL_LISTEN', 'A port is taken or may not be used.', 'Choose another `--port` or `--admin-port`.'],
     [
+      'PL_INTERNAL',
+      "The companion's own code failed on a request, which got 500 or was broken off, or while it told somebody of one, which went on. All others are served; `paceline_internal_errors_total` counts each failure, the log has at most one line in ten seconds.",
+      'Report it with the line: `detail` is the stack.',
+    ],
+    [
       'PL_KERNEL_TRAP',
       'The decision kernel failed. It was rebuilt and what waited was admitted again; after three failures in a minute requests pass through one by one for a minute.',
       'Report it with the line.',

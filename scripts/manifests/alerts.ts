@@ -82,6 +82,16 @@ function ownAlerts(): object[] {
       },
     },
     {
+      alert: 'PacelineCompanionFailed',
+      expr: query(`sum by (${by}) (increase(paceline_internal_errors_total[15m])) > 0`),
+      labels: { severity: 'warning' },
+      annotations: {
+        summary: `Companions of ${service} failed on requests`,
+        description:
+          'Those requests ended with PL_INTERNAL, all others were served. Please report the log line of that code.',
+      },
+    },
+    {
       alert: 'PacelineRepliesCannotBeSplit',
       expr: query(`sum by (${by}) (increase(paceline_unsplittable_replies_total[15m])) > 0`),
       for: '15m',

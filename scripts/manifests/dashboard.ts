@@ -334,6 +334,7 @@ const rows: readonly (readonly [string, readonly Panel[]])[] = [
         unit: 'short',
         lines: [
           ['loop lag, s', 'max(paceline_event_loop_lag_seconds{$s})'],
+          ['failures on requests', 'sum(increase(paceline_internal_errors_total{$s}[$__rate_interval]))'],
           ['kernel failures', 'sum(increase(paceline_kernel_traps_total{$s}[$__rate_interval]))'],
         ],
       },

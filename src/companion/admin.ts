@@ -1,5 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Guard } from './guard.ts';
+import { refuseOrBreakOff } from './refusal.ts';
 
 /** What the admin port shows. Handlers may be slow; each gets five seconds. */
 export interface AdminPages {
@@ -26,11 +28,12 @@ export class AdminServer {
   /** Replies to hooks that wait for the end of the drain. */
   readonly #waiting = new Set<ServerResponse>();
 
-  constructor(pages: AdminPages) {
+  constructor(guard: Guard, pages: AdminPages) {
     this.#pages = pages;
     this.#server = createServer({ keepAliveTimeout: 75_000, requestTimeout: 10_000 }, (request, response) => {
-      this.#route(request, response).catch(() => {
-        if (!response.headersSent) send(response, 500, 'text/plain', 'the page failed\n');
+      this.#route(request, response).catch((error) => {
+        // Who leaves amid a document is nobody's failure.
+        if (!response.destroyed) guard.caught(error, (code) => refuseOrBreakOff(request, response, code));
       });
     });
   }

@@ -2,13 +2,16 @@ import { Outcome, reasonLabel } from '../kernels/reasons.ts';
 import type { Spliced, SplitFailure } from '../protocol/protocol.ts';
 import type { CompanionMetrics } from '../telemetry/companion-metrics.ts';
 import type { RareWarnings } from '../telemetry/log.ts';
+import { itemsOf, type Part, partsOf, type Resend } from './batch-parts.ts';
 import type { Carrier, Judgement } from './carrier.ts';
 import type { Circuit, Entry } from './circuit.ts';
 import type { ErrorCode } from './errors.ts';
 import type { Exchange } from './exchange.ts';
 import { absenceOf, codeOfFailure } from './failure-codes.ts';
+import type { Ending, Guard } from './guard.ts';
 import type { Tracing } from './observing/tracing.ts';
 import type { Quarantines } from './quarantines.ts';
+import { refuseOrBreakOff } from './refusal.ts';
 import type { ResendBudget } from './resend-budget.ts';
 import type { Dispatched, Scheduler } from './scheduler.ts';
 import type { UpstreamEnd, UpstreamReply } from './upstream.ts';
@@ -27,18 +30,9 @@ export interface CallContext {
   /** How long callers wait for a model at most; ms. */
   readonly hardTimeoutMs: () => number;
   readonly tracing: Tracing | undefined;
+  readonly guard: Guard;
   /** The kernel that takes bodies apart and together failed. */
   protocolFailed(error: unknown): void;
-}
-
-/** Why a part is sent that was at the model before. */
-export type Resend = 'bisect' | 'halve' | 'unsplittable' | 'alone';
-
-/** Requests that share one call. */
-interface Part {
-  readonly exchanges: readonly Exchange[];
-  /** Undefined the first time. */
-  readonly resend: Resend | undefined;
 }
 
 /**
@@ -66,6 +60,8 @@ export class BatchCall {
   #finished = false;
   #calls = 0;
   #cancel: (() => void) | undefined;
+  /** What the circuit has yet to hear of. */
+  #entry: Entry | undefined;
   #current: readonly Exchange[] = [];
   /** Several were refused for their content together, and so far nobody alone and no smaller part was. */
   #suspect: 'nobody' | 'all' | 'known' = 'nobody';
@@ -84,14 +80,18 @@ export class BatchCall {
   }
 
   start(): void {
+    this.#context.guard.run(this.#broken, () => this.#start());
+  }
+
+  #start(): void {
     const { exchanges, reason } = this.#dispatched;
-    const { metrics } = this.#context;
+    const { metrics, guard } = this.#context;
+    const oneEnded = guard.listener(this.#broken, () => this.#oneEnded());
     metrics.batches.add(1, reasonLabel(reason));
     const items = itemsOf(exchanges);
     // A renamed call that passes has not been counted out.
     if (items > 0) metrics.dispatched(items);
-    for (const exchange of exchanges)
-      if (!exchange.ended) exchange.onEnd = chain(exchange.onEnd, () => this.#oneEnded());
+    for (const exchange of exchanges) if (!exchange.ended) exchange.onEnd = chain(exchange.onEnd, oneEnded);
     this.#armDeadline();
     this.#next();
   }
@@ -145,9 +145,10 @@ export class BatchCall {
       this.#outcome ??= Outcome.Failed;
       for (const each of open.slice(part.length)) this.#failed(each, 'PL_CIRCUIT_OPEN');
     }
+    this.#entry = entry;
     const merged = this.#merged(part);
     if (!merged) {
-      circuit.abandoned(performance.now(), entry);
+      this.#abandonEntry();
       return this.#next();
     }
     this.#current = part;
@@ -160,25 +161,27 @@ export class BatchCall {
       exchange.batchSpan = span?.context;
       exchange.calledAt = sentAt;
     }
-    this.#cancel = this.#carrier.send(part, merged, (end) => {
+    const ended = (end: UpstreamEnd) => {
       this.#cancel = undefined;
       const ms = performance.now() - sentAt;
       for (const exchange of part) exchange.execMs = ms;
       span?.end(end);
       this.#tellCircuit(end, ms, entry);
-      this.#ended(part, end, ms);
-    });
+      this.#ended(part, this.#carrier.restored(part, end), ms);
+    };
+    this.#cancel = this.#carrier.send(part, merged, this.#context.guard.listener(this.#broken, ended));
   }
 
   /** The model is not there. In a turn of its own: when a circuit opens, all that waits comes here. */
   #notSent(part: readonly Exchange[]): void {
     this.#outcome ??= Outcome.Failed;
     for (const exchange of part) this.#failed(exchange, 'PL_CIRCUIT_OPEN');
-    setImmediate(() => this.#next());
+    setImmediate(this.#context.guard.listener(this.#broken, () => this.#next()));
   }
 
   #tellCircuit(end: UpstreamEnd, ms: number, entry: Entry): void {
     const { circuit, hardTimeoutMs } = this.#context;
+    this.#entry = undefined;
     // Whoever answers in another protocol is there.
     if (!('failure' in end) || end.failure === 'too-large' || end.failure === 'protocol') return circuit.answered();
     const now = performance.now();
@@ -228,7 +231,7 @@ export class BatchCall {
   }
 
   #answered(part: readonly Exchange[], reply: UpstreamReply, ms: number, isWhole: boolean): void {
-    const { metrics, scheduler, quarantines } = this.#context;
+    const { metrics, scheduler, quarantines, guard } = this.#context;
     const items = itemsOf(part);
     if (items > 0) metrics.executed(items, ms);
     if (part.length > 1 && !this.#carrier.fits(part, reply)) {
@@ -257,10 +260,12 @@ export class BatchCall {
       const wait = exchange.waitMs;
       const queue = Math.max(0, exchange.sentAt - exchange.arrivedAt - wait);
       const own = `queue;dur=${queue.toFixed(1)}, wait;dur=${wait.toFixed(1)}, ${timing}`;
-      if (!exchange.answer((response) => write(response, split[i] as Spliced, own))) continue;
-      const now = performance.now();
-      exchange.answeredAt = now;
-      metrics.answered(now, now - exchange.receivedAt, queue, wait, now <= exchange.softDeadline);
+      guard.run(endingOf(exchange), () => {
+        if (!exchange.answer((response) => write(response, split[i] as Spliced, own))) return;
+        const now = performance.now();
+        exchange.answeredAt = now;
+        metrics.answered(now, now - exchange.receivedAt, queue, wait, now <= exchange.softDeadline);
+      });
     }
     scheduler.noteReplyPath(performance.now() - arrivedAt);
     this.#next();
@@ -268,7 +273,7 @@ export class BatchCall {
 
   /** The model said no to all of them. */
   #refused(part: readonly Exchange[], reply: UpstreamReply, judgement: Judgement): void {
-    const { metrics } = this.#context;
+    const { metrics, guard } = this.#context;
     const tooLarge = judgement.kind === 'too-large';
     this.#outcome ??= tooLarge && part.length > 1 ? Outcome.TooLarge : Outcome.Failed;
     if (part.length > 1 && judgement.kind !== 'refused') {
@@ -279,9 +284,11 @@ export class BatchCall {
     if (judgement.kind !== 'refused') this.#suspect = 'known';
     const write = this.#carrier.writer(reply, part.length);
     for (const exchange of part) {
-      if (!exchange.answer((response) => write(response, { slices: [reply.body] }))) continue;
-      metrics.requests.add(1, 'failed', judgement.reason);
-      metrics.objective(performance.now(), false, judgement.fault);
+      guard.run(endingOf(exchange), () => {
+        if (!exchange.answer((response) => write(response, { slices: [reply.body] }))) return;
+        metrics.requests.add(1, 'failed', judgement.reason);
+        metrics.objective(performance.now(), false, judgement.fault);
+      });
     }
     this.#next();
   }
@@ -315,9 +322,30 @@ export class BatchCall {
   }
 
   #failed(exchange: Exchange, code: ErrorCode): void {
-    if (!exchange.fail(code)) return;
-    this.#context.metrics.requests.add(1, 'failed', code);
-    this.#context.metrics.objective(performance.now(), false, true);
+    const { metrics, guard } = this.#context;
+    guard.run(endingOf(exchange), () => {
+      if (!exchange.fail(code)) return;
+      metrics.requests.add(1, 'failed', code);
+      metrics.objective(performance.now(), false, true);
+    });
+  }
+
+  /** Our own code failed: none of these requests can be served any more, and their slot is free. */
+  readonly #broken = (code: ErrorCode): void => {
+    this.#outcome ??= Outcome.Failed;
+    this.#parts.length = 0;
+    for (const exchange of this.#dispatched.exchanges) this.#failed(exchange, code);
+    const cancel = this.#cancel;
+    this.#cancel = undefined;
+    this.#abandonEntry();
+    // A call that is cancelled ends, and its batch with it.
+    if (cancel) cancel();
+    else this.#end();
+  };
+
+  #abandonEntry(): void {
+    if (this.#entry) this.#context.circuit.abandoned(performance.now(), this.#entry);
+    this.#entry = undefined;
   }
 
   /** When all callers of the current call are gone or answered, the call is for nobody. */
@@ -330,15 +358,14 @@ export class BatchCall {
     const open = this.#dispatched.exchanges.filter((each) => !each.ended);
     if (open.length === 0) return;
     const next = open.reduce((least, each) => Math.min(least, each.hardDeadline), Number.POSITIVE_INFINITY);
-    this.#deadline = setTimeout(
-      () => {
-        const now = performance.now() + 0.5;
-        this.#timedOut = true;
-        for (const exchange of open) if (exchange.hardDeadline <= now) this.#failed(exchange, 'PL_DEADLINE_EXCEEDED');
-        if (!this.#finished || this.#cancel) this.#armDeadline();
-      },
-      Math.ceil(Math.max(0, next - performance.now())),
-    );
+    const passed = () => {
+      const now = performance.now() + 0.5;
+      this.#timedOut = true;
+      for (const exchange of open) if (exchange.hardDeadline <= now) this.#failed(exchange, 'PL_DEADLINE_EXCEEDED');
+      if (!this.#finished || this.#cancel) this.#armDeadline();
+    };
+    const leftMs = Math.ceil(Math.max(0, next - performance.now()));
+    this.#deadline = setTimeout(this.#context.guard.listener(this.#broken, passed), leftMs);
   }
 
   #end(): void {
@@ -356,26 +383,11 @@ export class BatchCall {
   }
 }
 
-/** The requests in parts of at most so many bytes and so many requests, in order. */
-function partsOf(exchanges: readonly Exchange[], callBytesMax: number, sharersMax: number): Part[] {
-  const parts: { exchanges: Exchange[]; resend: undefined }[] = [];
-  let bytes = Number.POSITIVE_INFINITY;
-  let sharers = 0;
-  for (const exchange of exchanges) {
-    bytes += exchange.body.length;
-    if (bytes > callBytesMax || sharers >= sharersMax) {
-      parts.push({ exchanges: [], resend: undefined });
-      bytes = exchange.body.length;
-      sharers = 0;
-    }
-    sharers++;
-    (parts[parts.length - 1] as Part & { exchanges: Exchange[] }).exchanges.push(exchange);
-  }
-  return parts;
-}
-
-function itemsOf(exchanges: readonly Exchange[]): number {
-  return exchanges.reduce((sum, each) => sum + each.measured.items, 0);
+/** Ends one request of a batch; an answer of which nothing has gone is ours to give. */
+function endingOf(exchange: Exchange): Ending {
+  return (code) => {
+    if (!exchange.fail(code)) refuseOrBreakOff(exchange.request, exchange.response, code);
+  };
 }
 
 function chain(first: Exchange['onEnd'], second: () => void): Exchange['onEnd'] {

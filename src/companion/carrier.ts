@@ -1,8 +1,20 @@
-import type { ServerResponse } from 'node:http';
-import type { Spliced, SplitFailure } from '../protocol/protocol.ts';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { BatchProtocol, MergeInput, Spliced, SplitFailure } from '../protocol/protocol.ts';
+import type { TraceContext } from '../telemetry/trace-context.ts';
 import type { ErrorCode } from './errors.ts';
-import type { Exchange } from './exchange.ts';
 import type { UpstreamEnd, UpstreamReply } from './upstream.ts';
+
+/** What a carrier has to know of a request. Times in ms. */
+export interface Carried extends MergeInput {
+  readonly request: IncomingMessage;
+  readonly protocol: BatchProtocol;
+  readonly receivedAt: number;
+  readonly hardDeadline: number;
+  /** Its caller used the name of the variants' group, and must find that in the reply. */
+  readonly renamed: boolean;
+  /** Of the call that it shares, where calls are traced. */
+  readonly batchSpan: TraceContext | undefined;
+}
 
 /** What a reply of the model means for the requests of its call. */
 export interface Judgement {
@@ -20,12 +32,14 @@ export interface Carrier {
   /** Bodies of one call hold at most this many bytes; a batch of more goes in parts, one after the other. */
   readonly callBytesMax: number;
   /** Sends one call for these requests; `done` is called once. Returns what cancels it, which ends it as `aborted`. */
-  send(part: readonly Exchange[], merged: Spliced, done: (end: UpstreamEnd) => void): () => void;
+  send(part: readonly Carried[], merged: Spliced, done: (end: UpstreamEnd) => void): () => void;
+  /** How a call of these requests ended, with the names that its callers used. */
+  restored(part: readonly Carried[], end: UpstreamEnd): UpstreamEnd;
   judge(reply: UpstreamReply): Judgement;
   /** Whether a reply is small enough to be split. */
-  fits(part: readonly Exchange[], reply: UpstreamReply): boolean;
+  fits(part: readonly Carried[], reply: UpstreamReply): boolean;
   /** Each request's part of a reply; one request gets all of it. */
-  split(part: readonly Exchange[], reply: UpstreamReply): Spliced[] | SplitFailure;
+  split(part: readonly Carried[], reply: UpstreamReply): Spliced[] | SplitFailure;
   /** What writes the answers to `of` callers of one reply. `timing`: where the time went, as `Server-Timing` has it. */
   writer(reply: UpstreamReply, of: number): (response: ServerResponse, own: Spliced, timing?: string) => void;
   /** Answers with an error of ours. */

@@ -12,7 +12,9 @@ import { Advisor } from './advisor.ts';
 import { ByteBudget } from './body.ts';
 import { type Absence, Circuit, type CircuitState } from './circuit.ts';
 import { drain } from './drain.ts';
+import type { ErrorCode } from './errors.ts';
 import { GrpcCarrier } from './grpc-carrier.ts';
+import { type Ending, Guard } from './guard.ts';
 import { removeHeaders } from './headers.ts';
 import { HttpCarrier } from './http-carrier.ts';
 import { Http2Upstream } from './http2-upstream.ts';
@@ -25,7 +27,9 @@ import { PassThrough } from './pass-through.ts';
 import { applySettings, type LivePolicy, PolicyInForce } from './policy-in-force.ts';
 import { answerProbe, probeOf } from './probes.ts';
 import { QueueProxy, type QueueProxyPorts, queueProxyPorts } from './queue-proxy.ts';
+import { endWithError } from './raw-answer.ts';
 import { ModelReadiness, type Readiness, refusesConnections } from './readiness.ts';
+import { refuseOrBreakOff } from './refusal.ts';
 import { ResendBudget } from './resend-budget.ts';
 import { Scheduler } from './scheduler.ts';
 import { type SignalSource, signalsOf } from './signals.ts';
@@ -75,6 +79,7 @@ export class Companion {
   readonly #queueProxy: QueueProxy | undefined;
   readonly #unfit: string | undefined;
   readonly #observers: Observers;
+  readonly #guard: Guard;
   readonly #circuit = new Circuit((state, how) => this.#circuitChanged(state, how));
   readonly #unread = new UnreadReplies();
   readonly #lag = new LoopLag();
@@ -116,7 +121,8 @@ export class Companion {
       payloadEvents: () => this.#observers.payloadEvents,
       payloadBytes: () => this.#observers.payloadBytes,
     });
-    this.#observers = new Observers(options, parts.log, () => this.metrics);
+    this.#guard = new Guard(parts.log, () => this.metrics.internalErrors.add(1));
+    this.#observers = new Observers(options, parts.log, () => this.metrics, this.#guard);
     const resends = new ResendBudget();
     const mayResend = () => {
       if (!resends.take()) return false;
@@ -130,7 +136,7 @@ export class Companion {
       passThroughMax,
       (result) => this.metrics.requests.add(1, 'passed', result),
       {},
-      { circuit: this.#circuit, called: () => resends.called(), mayResend },
+      { circuit: this.#circuit, called: () => resends.called(), mayResend, guard: this.#guard },
     );
     this.#policy = new PolicyInForce(
       options,
@@ -154,6 +160,7 @@ export class Companion {
       createProtocols: parts.createProtocols ?? createProtocols,
       variant,
       tracing: this.#observers.tracing,
+      guard: this.#guard,
       policy: () => this.#policy.current,
       advisor: () => {
         this.#advisor ??= new Advisor(settings, create, this.metrics, this.#policy.current);
@@ -163,13 +170,19 @@ export class Companion {
     this.#readiness = new ModelReadiness(options.upstream, options.readinessProbe, options.readinessPath);
     this.#queueProxy = options.queueProxy ? new QueueProxy(parts.queueProxyPorts ?? queueProxyPorts) : undefined;
     this.#listener = new Listener({
-      request: (request, response) => this.#receive(request, response),
+      request: (request, response) => {
+        const broken = (code: ErrorCode) => this.#broken(request, response, code);
+        this.#guard.run(broken, () => this.#receive(request, response, broken));
+      },
       upgrade: (request, socket, head) => {
-        keepOrMakeId(request);
-        this.#passThrough.upgrade(request, socket, head);
+        const broken = (code: ErrorCode) => endWithError(socket, code);
+        this.#guard.run(broken, () => {
+          keepOrMakeId(request);
+          this.#passThrough.upgrade(request, socket, head);
+        });
       },
     });
-    this.#admin = new AdminServer({
+    this.#admin = new AdminServer(this.#guard, {
       metrics: (accept) => this.metrics.render(accept),
       ready: () => (this.#draining ? Promise.resolve({ ready: false, reason: 'draining' }) : this.#ready()),
       signals: () => this.#signals(),
@@ -244,11 +257,20 @@ export class Companion {
     await Promise.all([this.#upstream.close(), this.#passThrough.close(), this.#observers.stop()]);
   }
 
-  #receive(request: IncomingMessage, response: ServerResponse): void {
+  /** Our own code failed on a request that nothing else knows of yet. */
+  #broken(request: IncomingMessage, response: ServerResponse, code: ErrorCode): void {
+    refuseOrBreakOff(request, response, code);
+    this.metrics.requests.add(1, 'failed', code);
+  }
+
+  #receive(request: IncomingMessage, response: ServerResponse, broken: Ending): void {
     response.on('error', ignore);
     request.on('error', ignore);
     const probe = probeOf(request.headers, this.#draining);
-    if (probe) return void answerProbe(probe, request, response, this.#draining ? undefined : () => this.#ready());
+    if (probe) {
+      const answered = answerProbe(probe, request, response, this.#draining ? undefined : () => this.#ready());
+      return void answered.catch((error) => this.#guard.caught(error, broken));
+    }
     dropBrokenTrace(request);
     const arrivedAt = performance.now();
     this.#lag.noteWork(arrivedAt);

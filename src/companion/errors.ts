@@ -95,7 +95,7 @@ export const errorSpecs = {
   PL_INTERNAL: {
     status: 500,
     message: 'the companion failed on this request',
-    help: 'report it with the log line of this code',
+    help: 'send it again; report it with the log line of this code, which has the stack. Only this request, or those that shared its batch, ended: paceline_internal_errors_total counts it',
   },
 } as const satisfies Record<string, ErrorSpec>;
 

@@ -1,10 +1,9 @@
 import type { ServerResponse } from 'node:http';
-import type { OutgoingHttpHeaders, ServerHttp2Stream } from 'node:http2';
+import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import type { Spliced, SplitFailure } from '../protocol/protocol.ts';
 import { traceparentOf } from '../telemetry/trace-context.ts';
-import type { Carrier, Judgement } from './carrier.ts';
+import type { Carried, Carrier, Judgement } from './carrier.ts';
 import type { ErrorCode } from './errors.ts';
-import type { Exchange } from './exchange.ts';
 import { GrpcStatus, hasGrpcType, refuseGrpc } from './grpc-answer.ts';
 import { callUnary } from './grpc-call.ts';
 import { frameHead, messageIn } from './grpc-frame.ts';
@@ -64,8 +63,8 @@ export class GrpcCarrier implements Carrier {
     this.#mayRetry = mayRetry;
   }
 
-  send(part: readonly Exchange[], { slices }: Spliced, done: (end: UpstreamEnd) => void): () => void {
-    const first = part[0] as Exchange;
+  send(part: readonly Carried[], { slices }: Spliced, done: (end: UpstreamEnd) => void): () => void {
+    const first = part[0] as Carried;
     const { rawHeaders } = first.request;
     const trace = first.batchSpan && traceparentOf(first.batchSpan);
     const headers =
@@ -81,10 +80,12 @@ export class GrpcCarrier implements Carrier {
     if (timeoutMs === undefined) delete headers['grpc-timeout'];
     else headers['grpc-timeout'] = grpcTimeoutOf(timeoutMs);
     const framed = [frameHead(lengthOf(slices)), ...slices];
-    const variant = first.renamed ? this.#variant : undefined;
-    return callUnary(this.#upstream, headers, framed, this.#mayRetry, (end) => {
-      done(variant && !('failure' in end) ? restored(end, variant) : end);
-    });
+    return callUnary(this.#upstream, headers, framed, this.#mayRetry, done);
+  }
+
+  restored(part: readonly Carried[], end: UpstreamEnd): UpstreamEnd {
+    const variant = (part[0] as Carried).renamed ? this.#variant : undefined;
+    return variant && !('failure' in end) ? restored(end, variant) : end;
   }
 
   judge({ status, headers, trailers = [] }: UpstreamReply): Judgement {
@@ -101,17 +102,17 @@ export class GrpcCarrier implements Carrier {
     return { kind, label: `grpc-${status}`, reason: `upstream-grpc-${status}`, fault: faults.has(status) };
   }
 
-  fits(part: readonly Exchange[], { body }: UpstreamReply): boolean {
-    return (part[0] as Exchange).protocol.fits(body);
+  fits(part: readonly Carried[], { body }: UpstreamReply): boolean {
+    return (part[0] as Carried).protocol.fits(body);
   }
 
-  split(part: readonly Exchange[], { body }: UpstreamReply): Spliced[] | SplitFailure {
+  split(part: readonly Carried[], { body }: UpstreamReply): Spliced[] | SplitFailure {
     if (part.length === 1) return [{ slices: [body] }];
     const message = messageIn(body);
     if (typeof message === 'string') {
       return { failed: 'not-protobuf', message: "the model's reply is not one message without compression" };
     }
-    return (part[0] as Exchange).protocol.split(message, part);
+    return (part[0] as Carried).protocol.split(message, part);
   }
 
   writer({ status, headers, trailers = [], body }: UpstreamReply, of: number) {
@@ -147,13 +148,19 @@ function answer(
 ): void {
   // Node's layer for HTTP/1 callers would send trailers of its own.
   stream.removeAllListeners('wantTrailers');
-  stream.on('wantTrailers', () => stream.sendTrailers(end));
+  stream.on('wantTrailers', () => {
+    try {
+      stream.sendTrailers(end);
+    } catch {
+      stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+    }
+  });
   stream.respond(begin, { waitForTrailers: true, sendDate: false } as object);
   for (const slice of slices) stream.write(slice);
   stream.end();
 }
 
-function pseudoHeaders({ request }: Exchange): OutgoingHttpHeaders {
+function pseudoHeaders({ request }: Carried): OutgoingHttpHeaders {
   const authority = request.headers[':authority'] ?? request.headers.host;
   return {
     ':method': 'POST',
@@ -164,7 +171,7 @@ function pseudoHeaders({ request }: Exchange): OutgoingHttpHeaders {
 }
 
 /** What is left of the longest deadline, in ms, where every caller set one. */
-function remainingMs(part: readonly Exchange[], now: number): number | undefined {
+function remainingMs(part: readonly Carried[], now: number): number | undefined {
   let longest = 0;
   for (const { request, hardDeadline, receivedAt } of part) {
     const timeout = grpcTimeoutIn(request.headers['grpc-timeout']);

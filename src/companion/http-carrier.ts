@@ -2,9 +2,9 @@ import type { ServerResponse } from 'node:http';
 import { jsonBytesIn, jsonLengthHeader } from '../protocol/binary-header.ts';
 import type { Spliced, SplitFailure } from '../protocol/protocol.ts';
 import { traceparentOf } from '../telemetry/trace-context.ts';
-import type { Carrier, Judgement } from './carrier.ts';
-import { type Exchange, writeError, writeReply } from './exchange.ts';
+import type { Carried, Carrier, Judgement } from './carrier.ts';
 import { batchHeaders, forwardHeaders, headerIn, setHeader, sharedReplyHeaders } from './headers.ts';
+import { writeError, writeReply } from './http-answer.ts';
 import type { UnreadReplies } from './unread-replies.ts';
 import { lengthOf, type Upstream, type UpstreamEnd, type UpstreamReply } from './upstream.ts';
 import type { VariantName } from './variant-name.ts';
@@ -34,16 +34,19 @@ export class HttpCarrier implements Carrier {
     this.#variant = variant;
   }
 
-  send(part: readonly Exchange[], { slices, jsonBytes }: Spliced, done: (end: UpstreamEnd) => void): () => void {
-    const { request, renamed, batchSpan } = part[0] as Exchange;
+  send(part: readonly Carried[], { slices, jsonBytes }: Spliced, done: (end: UpstreamEnd) => void): () => void {
+    const { request, batchSpan } = part[0] as Carried;
     const raw = request.rawHeaders;
     const trace = batchSpan && traceparentOf(batchSpan);
     const headers = part.length === 1 ? forwardHeaders(raw, false) : batchHeaders(raw, this.#sharedHeaders, trace);
     const target = request.url as string;
-    return this.#upstream.send(target, withJsonBytes(headers, jsonBytes), slices, (end) => {
-      const renaming = renamed && !('failure' in end) ? this.#variant?.restoring(target) : undefined;
-      done(renaming && !('failure' in end) ? restored(end, (json) => renaming.whole(json)) : end);
-    });
+    return this.#upstream.send(target, withJsonBytes(headers, jsonBytes), slices, done);
+  }
+
+  restored(part: readonly Carried[], end: UpstreamEnd): UpstreamEnd {
+    const { request, renamed } = part[0] as Carried;
+    const renaming = renamed ? this.#variant?.restoring(request.url as string) : undefined;
+    return renaming && !('failure' in end) ? restored(end, (json) => renaming.whole(json)) : end;
   }
 
   judge({ status }: UpstreamReply): Judgement {
@@ -58,18 +61,18 @@ export class HttpCarrier implements Carrier {
     return { kind, label: `${Math.floor(status / 100)}xx`, reason: `upstream-${status}`, fault: status >= 500 };
   }
 
-  fits(part: readonly Exchange[], { body, headers }: UpstreamReply): boolean {
-    return (part[0] as Exchange).protocol.fits(body, jsonBytesOf(headers));
+  fits(part: readonly Carried[], { body, headers }: UpstreamReply): boolean {
+    return (part[0] as Carried).protocol.fits(body, jsonBytesOf(headers));
   }
 
-  split(part: readonly Exchange[], { headers, body }: UpstreamReply): Spliced[] | SplitFailure {
+  split(part: readonly Carried[], { headers, body }: UpstreamReply): Spliced[] | SplitFailure {
     const jsonBytes = jsonBytesOf(headers);
     if (part.length === 1) return [{ slices: [body], jsonBytes }];
     const encoding = headerIn(headers, 'content-encoding');
     if (encoding !== undefined && encoding !== 'identity') {
       return { failed: 'not-json', message: `the model encodes its reply as ${encoding} though it was asked not to` };
     }
-    return (part[0] as Exchange).protocol.split(body, part, jsonBytes);
+    return (part[0] as Carried).protocol.split(body, part, jsonBytes);
   }
 
   writer({ status, headers }: UpstreamReply, of: number) {

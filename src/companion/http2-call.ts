@@ -1,3 +1,4 @@
+import type { EventEmitter } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import {
   type ClientHttp2Stream,
@@ -8,12 +9,13 @@ import {
   sensitiveHeaders,
 } from 'node:http2';
 import type { ErrorCode } from './errors.ts';
-import { writeError } from './exchange.ts';
-import { grpcFailure, isGrpc, refuseGrpc } from './grpc-answer.ts';
+import { grpcFailure, isGrpc } from './grpc-answer.ts';
+import type { Guard } from './guard.ts';
 import { http2Fields } from './headers.ts';
-import type { Http2Connection, Http2Upstream } from './http2-upstream.ts';
+import type { Http2Connection, Http2Stream, Http2Upstream } from './http2-upstream.ts';
 import { noteCode } from './observing/account.ts';
 import { requestIdOf } from './observing/request-id.ts';
+import { refuse } from './refusal.ts';
 
 /** The statuses of gRPC, which label what is counted. */
 const statusMax = 16;
@@ -28,7 +30,10 @@ const statusMax = 16;
  * ```
  */
 export class Http2Call {
+  readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
+  readonly #upstream: Http2Upstream;
+  readonly #guard: Guard;
   readonly #caller: ServerHttp2Stream;
   readonly #grpc: boolean;
   readonly #id: string;
@@ -49,46 +54,57 @@ export class Http2Call {
   /**
    * @param begun hears once that the model says something
    * @param done hears once how it ended, and whether the model said anything: a status of gRPC, a status class, a failure, or `left`
-   * @param read all that the caller sends, where it has been read already
    */
   constructor(
     request: IncomingMessage,
     response: ServerResponse,
     upstream: Http2Upstream,
+    guard: Guard,
     begun: () => void,
     done: (result: string, heard: boolean) => void,
-    read?: Buffer,
   ) {
+    this.#request = request;
     this.#response = response;
+    this.#upstream = upstream;
+    this.#guard = guard;
     this.#caller = response.stream as ServerHttp2Stream;
     this.#grpc = isGrpc(request);
     this.#id = requestIdOf(request);
     this.#begun = begun;
     this.#done = done;
     this.#caller.on('error', ignore);
-    this.#caller.on('close', () => this.#callerClosed());
+    this.#on(this.#caller, 'close', () => this.#callerClosed());
+  }
+
+  /** @param read all that the caller sends, where it has been read already */
+  start(read?: Buffer): void {
+    this.#guard.run(this.#broken, () => this.#open(read));
+  }
+
+  #open(read: Buffer | undefined): void {
+    const { rawHeaders, headers: seen } = this.#request;
+    const headers = http2Fields(rawHeaders);
+    keepSensitive(headers, seen as IncomingHttpHeaders);
+    let opened: Http2Stream;
     try {
-      const headers = http2Fields(request.rawHeaders);
-      keepSensitive(headers, request.headers as IncomingHttpHeaders);
-      const { stream, connection } = upstream.open(headers, this.#caller.endAfterHeaders);
-      this.#model = stream;
-      this.#connection = connection;
-      if (read && !this.#caller.endAfterHeaders) this.#sendRead(stream, read);
-      else this.#up(stream);
-      this.#down(stream);
+      opened = this.#upstream.open(headers, this.#caller.endAfterHeaders);
     } catch {
-      this.refuse('PL_HTTP_TARGET');
+      return this.refuse('PL_HTTP_TARGET');
     }
+    const { stream, connection } = opened;
+    this.#model = stream;
+    this.#connection = connection;
+    if (read && !this.#caller.endAfterHeaders) this.#sendRead(stream, read);
+    else this.#up(stream);
+    this.#down(stream);
   }
 
   /** Ends the call with an error of ours, as far as one can still be told. */
   refuse(code: ErrorCode): void {
     this.#end(code);
     const caller = this.#caller;
-    if (!caller.headersSent) {
-      if (this.#grpc) refuseGrpc(this.#response, code);
-      else writeError(this.#response, code);
-    } else if (this.#grpc && !caller.writableEnded && !caller.destroyed) {
+    if (!caller.headersSent) refuse(this.#request, this.#response, code);
+    else if (this.#grpc && !caller.writableEnded && !caller.destroyed) {
       noteCode(this.#response, code);
       this.#trailers = grpcFailure(code);
       this.#over = true;
@@ -99,7 +115,7 @@ export class Http2Call {
 
   /** What the caller has sent already, all of it. */
   #sendRead(model: ClientHttp2Stream, read: Buffer): void {
-    model.on('wantTrailers', () => model.sendTrailers({}));
+    this.#on(model, 'wantTrailers', () => model.sendTrailers({}));
     model.end(read);
   }
 
@@ -108,18 +124,18 @@ export class Http2Call {
     const caller = this.#caller;
     if (caller.endAfterHeaders) return;
     let trailers: OutgoingHttpHeaders = {};
-    caller.on('data', (chunk: Buffer) => {
+    this.#on(caller, 'data', (chunk: Buffer) => {
       if (model.writable && !model.write(chunk)) caller.pause();
     });
-    model.on('drain', () => caller.resume());
-    caller.on('trailers', (_headers: unknown, _flags: unknown, raw: string[]) => {
+    this.#on(model, 'drain', () => caller.resume());
+    this.#on(caller, 'trailers', (_headers: unknown, _flags: unknown, raw: string[]) => {
       trailers = http2Fields(raw);
     });
-    caller.on('end', () => {
+    this.#on(caller, 'end', () => {
       // A caller who gives up ends too, but has not said everything.
       if (!caller.aborted && caller.rstCode === constants.NGHTTP2_NO_ERROR && model.writable) model.end();
     });
-    model.on('wantTrailers', () => model.sendTrailers(trailers));
+    this.#on(model, 'wantTrailers', () => model.sendTrailers(trailers));
     // Whoever read a part of it has stopped it.
     caller.resume();
   }
@@ -130,31 +146,33 @@ export class Http2Call {
     let error: Error | undefined;
     // Node's layer for HTTP/1 callers would send trailers of its own.
     caller.removeAllListeners('wantTrailers');
-    caller.on('wantTrailers', () => {
+    this.#on(caller, 'wantTrailers', () => {
       caller.sendTrailers(this.#trailers);
       if (this.#over) this.#stopCaller();
     });
-    caller.on('drain', () => model.resume());
-    model.on('response', (headers, flags, raw?: string[]) => this.#respond(headers, flags, raw ?? []));
-    model.on('data', (chunk: Buffer) => {
+    this.#on(caller, 'drain', () => model.resume());
+    this.#on(model, 'response', (headers: IncomingHttpHeaders, flags: number, raw?: string[]) =>
+      this.#respond(headers, flags, raw ?? []),
+    );
+    this.#on(model, 'data', (chunk: Buffer) => {
       if (caller.writable && !caller.write(chunk)) model.pause();
     });
-    model.on('trailers', (headers, _flags, raw?: string[]) => {
+    this.#on(model, 'trailers', (headers: IncomingHttpHeaders, _flags: number, raw?: string[]) => {
       this.#trailers = http2Fields(raw ?? []);
       keepSensitive(this.#trailers, headers);
       this.#answered = true;
       this.#note(headers);
     });
-    model.on('end', () => {
+    this.#on(model, 'end', () => {
       if (model.aborted && !this.#answered) return;
       if (model.rstCode !== constants.NGHTTP2_NO_ERROR && !this.#answered) return;
       this.#answered = caller.headersSent;
       if (this.#answered && caller.writable) caller.end();
     });
-    model.on('error', (failure) => {
+    this.#on(model, 'error', (failure: Error) => {
       error = failure;
     });
-    model.on('close', () => this.#modelClosed(model, error));
+    this.#on(model, 'close', () => this.#modelClosed(model, error));
   }
 
   #respond(headers: IncomingHttpHeaders, flags: number, raw: readonly string[]): void {
@@ -213,10 +231,23 @@ export class Http2Call {
   /** Once trailers are out, which Node sends a little later than it is told to. */
   #stopCaller(): void {
     const caller = this.#caller;
-    setImmediate(() => {
+    const stop = () => {
       if (!caller.closed && !caller.readableEnded) caller.close(constants.NGHTTP2_NO_ERROR);
-    });
+    };
+    setImmediate(this.#guard.listener(this.#broken, stop));
   }
+
+  /** Listens to one of the two sides. */
+  #on<Given extends unknown[]>(side: EventEmitter, event: string, listener: (...given: Given) => void): void {
+    side.on(event, this.#guard.listener(this.#broken, listener) as () => void);
+  }
+
+  /** Our own failure ends the call, also behind an answer whose trailers are missing. */
+  readonly #broken = (code: ErrorCode): void => {
+    this.refuse(code);
+    const caller = this.#caller;
+    if (caller.writableEnded && caller.sentTrailers === undefined) caller.close(constants.NGHTTP2_INTERNAL_ERROR);
+  };
 
   #hear(): void {
     if (this.#heard) return;

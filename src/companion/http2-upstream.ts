@@ -1,9 +1,8 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, type OutgoingHttpHeaders } from 'node:http2';
 import type { ErrorCode } from './errors.ts';
 import { codeOfFailure } from './failure-codes.ts';
-import type { UpstreamFailure } from './upstream.ts';
+import { connectMs, type UpstreamFailure } from './upstream.ts';
 
-const connectMs = 2000;
 const headersMaxBytes = 65_536;
 /** Bytes that a call may have sent and nobody has read, unless more is asked for. */
 const streamWindowMin = 65_535;
@@ -28,6 +27,7 @@ export class Http2Upstream {
   readonly #origin: string;
   readonly #callsMax: number;
   readonly #streamWindow: number;
+  readonly #connectMs: number;
   readonly #connections = new Set<Http2Connection>();
   #current: Http2Connection | undefined;
   #spoke = false;
@@ -35,8 +35,10 @@ export class Http2Upstream {
   /**
    * @param callsMax calls at once: their windows are what the connection's window must have room for
    * @param streamWindow bytes of one call that may be on their way to a reader
+   * @param connectWithinMs how long the model may take to accept a connection
    */
-  constructor(origin: URL, callsMax: number, streamWindow = streamWindowMin) {
+  constructor(origin: URL, callsMax: number, streamWindow = streamWindowMin, connectWithinMs = connectMs) {
+    this.#connectMs = connectWithinMs;
     this.#origin = origin.origin;
     this.#callsMax = callsMax;
     this.#streamWindow = streamWindow;
@@ -59,7 +61,8 @@ export class Http2Upstream {
   }
 
   #connect(): Http2Connection {
-    const connection = new Http2Connection(this.#origin, this.#streamWindow, this.#callsMax, () => {
+    const bounds = { streamWindow: this.#streamWindow, callsMax: this.#callsMax, connectMs: this.#connectMs };
+    const connection = new Http2Connection(this.#origin, bounds, () => {
       this.#spoke = true;
     });
     this.#connections.add(connection);
@@ -77,13 +80,17 @@ export class Http2Connection {
   #spoke = false;
   #calls = 0;
 
-  constructor(origin: string, streamWindow: number, callsMax: number, onSpoke: () => void) {
+  constructor(
+    origin: string,
+    { streamWindow, callsMax, connectMs: withinMs }: { streamWindow: number; callsMax: number; connectMs: number },
+    onSpoke: () => void,
+  ) {
     const session = connect(origin, {
       maxSessionMemory: sessionMegabytes,
       settings: { enablePush: false, initialWindowSize: streamWindow, maxHeaderListSize: headersMaxBytes },
     });
     this.session = session;
-    const timer = setTimeout(() => session.destroy(), connectMs);
+    const timer = setTimeout(() => session.destroy(), withinMs);
     session.once('connect', () => {
       clearTimeout(timer);
       this.#connected = true;

@@ -18,6 +18,7 @@ import type { Circuit } from './circuit.ts';
 import { codeOfReason, type ErrorCode, knownCode } from './errors.ts';
 import { Exchange } from './exchange.ts';
 import { headBytes, messageIn } from './grpc-frame.ts';
+import type { Guard } from './guard.ts';
 import { setHeader } from './headers.ts';
 import { HintReader } from './hints.ts';
 import { LaneKeys } from './lane-keys.ts';
@@ -25,6 +26,7 @@ import type { Tracing } from './observing/tracing.ts';
 import type { PassThrough } from './pass-through.ts';
 import type { LivePolicy } from './policy-in-force.ts';
 import { Quarantines } from './quarantines.ts';
+import { refuseOrBreakOff } from './refusal.ts';
 import type { ResendBudget } from './resend-budget.ts';
 import type { Dispatched, Scheduler } from './scheduler.ts';
 import type { VariantName } from './variant-name.ts';
@@ -48,6 +50,7 @@ export interface IntakeParts {
   readonly createProtocols: typeof createProtocols;
   readonly variant: VariantName | undefined;
   readonly tracing: Tracing | undefined;
+  readonly guard: Guard;
   /** What holds now. */
   readonly policy: () => LivePolicy;
   /** Decides about requests in `mode: advise`. */
@@ -87,6 +90,7 @@ export class Intake {
       quarantines: new Quarantines({ metrics, warnings, scheduler }),
       hardTimeoutMs: () => parts.policy().lateTimeoutMs,
       tracing: parts.tracing,
+      guard: parts.guard,
       protocolFailed: (error) => this.#protocolFailed(error),
     };
   }
@@ -97,7 +101,7 @@ export class Intake {
   }
 
   receive(request: IncomingMessage, response: ServerResponse, arrivedAt: number): void {
-    const { metrics, passThrough, variant, circuit } = this.#parts;
+    const { metrics, passThrough, variant, circuit, guard } = this.#parts;
     const ownTarget = variant?.ownTarget(request.url ?? '');
     if (ownTarget !== undefined) request.url = ownTarget;
     const name = recognise(request.method ?? '', request.url ?? '', request.headers, request.httpVersionMajor);
@@ -122,7 +126,9 @@ export class Intake {
     const exchange = new Exchange(request, response, this.#protocols[name], carrier, arrivedAt);
     exchange.renamed = ownTarget !== undefined;
     this.#open.add(exchange);
-    exchange.onEnd = (ended, left) => this.#ended(ended, left);
+    const broken = (code: ErrorCode) => this.#broken(exchange, code);
+    // Its answer goes out though something of its end fails.
+    exchange.onEnd = guard.listener(nothing, (ended: Exchange, left: boolean) => this.#ended(ended, left));
     readBody(
       // Of a call of gRPC the stream is read, so that it can be handed on where it is too large.
       name === 'grpc' ? (response.stream as ServerHttp2Stream) : request,
@@ -134,7 +140,7 @@ export class Intake {
       (bytes) => {
         exchange.heldBytes += bytes;
       },
-      (end) => this.#hasBody(exchange, end),
+      guard.listener(broken, (end: BodyEnd) => this.#hasBody(exchange, end)),
     );
   }
 
@@ -151,9 +157,13 @@ export class Intake {
 
   /** A request that the kernel does not serve. */
   refuse(exchange: Exchange, reason: Reason): void {
-    if (!exchange.fail(codeOfReason(reason))) return;
-    this.#parts.metrics.requests.add(1, 'refused', reasonLabel(reason));
-    this.#parts.metrics.objective(performance.now(), false);
+    const { metrics, guard } = this.#parts;
+    const broken = (code: ErrorCode) => this.#broken(exchange, code);
+    guard.run(broken, () => {
+      if (!exchange.fail(codeOfReason(reason))) return;
+      metrics.requests.add(1, 'refused', reasonLabel(reason));
+      metrics.objective(performance.now(), false);
+    });
   }
 
   #hasBody(exchange: Exchange, end: BodyEnd): void {
@@ -330,6 +340,13 @@ export class Intake {
     if (exchange.fail(code, message)) this.#parts.metrics.requests.add(1, 'refused', code);
   }
 
+  /** Our own code failed on it. */
+  #broken(exchange: Exchange, code: ErrorCode): void {
+    if (!exchange.fail(code)) return refuseOrBreakOff(exchange.request, exchange.response, code);
+    this.#parts.metrics.requests.add(1, 'failed', code);
+    this.#parts.metrics.objective(performance.now(), false, true);
+  }
+
   #ended(exchange: Exchange, left: boolean): void {
     this.#open.delete(exchange);
     this.#parts.budget.give(exchange.heldBytes);
@@ -351,6 +368,8 @@ export class Intake {
     this.#protocols = this.#parts.createProtocols();
   }
 }
+
+function nothing(): void {}
 
 /** Requests that can be at the model at once. */
 function batchedInFlightMax(options: CompanionOptions): number {

@@ -2,7 +2,7 @@ import { createServer as createHttpServer, type IncomingMessage, type Server, ty
 import { createServer as createHttp2Server, type Http2Server, type ServerHttp2Session } from 'node:http2';
 import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net';
 import type { ErrorCode } from './errors.ts';
-import { writeError } from './exchange.ts';
+import { writeError } from './http-answer.ts';
 import { endWithError } from './raw-answer.ts';
 import { watchSession } from './session-watch.ts';
 import { headWithoutOffer, isIgnoredOffer } from './upgrade-offer.ts';
@@ -164,7 +164,8 @@ export class Listener {
   #receive(request: IncomingMessage, response: ServerResponse): void {
     // What stands behind a request that is refused for its framing may be a part of it.
     if (this.#over.has(request.socket)) return;
-    if (this.#before(request.socket)) this.#waitInTurn(request.socket, response);
+    // One that was written in one go is finished before Node lets go of it, and holds up the next one meanwhile.
+    if (this.#latest.has(request.socket)) this.#waitInTurn(request.socket, response);
     this.#noteLatest(request.socket, response);
     const wrong = whatIsWrong(request);
     if (wrong) return this.#answerWrong(response, wrong);

@@ -1,32 +1,33 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { AgeWatch } from './age-watch.ts';
 import { hasBody } from './body.ts';
-import { Circuit, type Entry } from './circuit.ts';
+import type { Circuit, Entry } from './circuit.ts';
 import type { ErrorCode } from './errors.ts';
-import { writeError } from './exchange.ts';
 import { absenceOf } from './failure-codes.ts';
-import { isGrpc, refuseGrpc } from './grpc-answer.ts';
+import { isGrpc } from './grpc-answer.ts';
+import type { Guard } from './guard.ts';
+import { GuardedHandler } from './guarded-handler.ts';
 import { forwardHeaders, without } from './headers.ts';
 import { type Dispatcher, Pool } from './http-client.ts';
 import { Http2Call } from './http2-call.ts';
 import { Http2Upstream } from './http2-upstream.ts';
 import { endWithError } from './raw-answer.ts';
+import { refuse } from './refusal.ts';
 import { Relay, type RelayOwner } from './relay.ts';
-import { openTunnel } from './tunnel.ts';
+import { openTunnel, tunnelLimits } from './tunnel.ts';
 import { Upload } from './upload.ts';
-import { markingConnector, sendOnOwnConnection } from './upstream.ts';
+import { connectMs, markingConnector, sendOnOwnConnection } from './upstream.ts';
 import type { Renaming } from './variant-name.ts';
 
-/** How often callers are looked at that take nothing. */
-const lookEachMs = 1000;
 /** Methods whose calls may come twice (RFC 9110, 9.2.2). */
 const idempotent = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE']);
 const wholeMax = 16_384;
 /** A name can be changed only in a reply that is not encoded. */
 const identity = ['accept-encoding', 'identity'];
 
-/** What bodies may take of a pass-through. */
-export interface BodyLimits {
+/** Bounds of what passes. Times in ms. */
+export interface PassLimits {
   /** How long a body may pause. */
   readonly idleMs: number;
   /** Of all that may be forwarded at once, so many are never bodies: health checks pass whatever uploads do. */
@@ -35,6 +36,10 @@ export interface BodyLimits {
   readonly modelSilentMs: number;
   /** How long a caller may take nothing of an answer that is there for it. */
   readonly callerStallsMs: number;
+  /** How long the model may take to accept a connection. */
+  readonly connectMs: number;
+  /** How long nobody may say anything in a tunnel. */
+  readonly tunnelIdleMs: number;
 }
 
 /** What all calls to one model share. */
@@ -44,6 +49,7 @@ export interface SharedTerms {
   called(): void;
   /** Asks for a resend. */
   mayResend(): boolean;
+  readonly guard: Guard;
 }
 
 /** Forwards whatever the companion does not batch, byte for byte, streaming both ways, bounded in number. */
@@ -51,15 +57,14 @@ export class PassThrough implements RelayOwner {
   readonly #upstream: URL;
   readonly #pool: Pool;
   readonly #max: number;
-  readonly #bodies: BodyLimits;
+  readonly #limits: PassLimits;
   readonly #onEnd: (result: string) => void;
   readonly #http2: Http2Upstream;
   /** What has no answer yet. */
   readonly #open = new Set<{ refuse(code: ErrorCode): void }>();
   readonly #shared: SharedTerms;
   /** Those whose callers take nothing. */
-  readonly #stalled = new Set<Relay>();
-  #looking: NodeJS.Timeout | undefined;
+  readonly #stalled: AgeWatch<Relay>;
   #active = 0;
   #withBody = 0;
 
@@ -68,28 +73,35 @@ export class PassThrough implements RelayOwner {
     upstream: URL,
     max: number,
     onEnd: (result: string) => void,
-    bodies: Partial<BodyLimits> = {},
-    shared: SharedTerms = { circuit: new Circuit(), called: () => {}, mayResend: () => true },
+    limits: Partial<PassLimits>,
+    shared: SharedTerms,
   ) {
     this.#upstream = upstream;
     this.#max = max;
     this.#onEnd = onEnd;
     this.#shared = shared;
-    this.#bodies = {
+    this.#limits = {
       idleMs: 30_000,
       slotsWithout: Math.min(64, max >> 1),
       modelSilentMs: 300_000,
       callerStallsMs: 60_000,
-      ...bodies,
+      connectMs,
+      tunnelIdleMs: tunnelLimits.idleMs,
+      ...limits,
     };
-    this.#http2 = new Http2Upstream(upstream, max);
+    this.#stalled = new AgeWatch(this.#limits.callerStallsMs, (relay) => relay.refuse('PL_BODY_TIMEOUT'));
+    this.#http2 = new Http2Upstream(upstream, max, undefined, this.#limits.connectMs);
     this.#pool = new Pool(upstream.origin, {
       connections: max,
       pipelining: 1,
-      connect: markingConnector(),
-      headersTimeout: this.#bodies.modelSilentMs,
-      bodyTimeout: this.#bodies.modelSilentMs,
+      connect: markingConnector(this.#limits.connectMs),
+      headersTimeout: this.#limits.modelSilentMs,
+      bodyTimeout: this.#limits.modelSilentMs,
     });
+  }
+
+  get guard(): Guard {
+    return this.#shared.guard;
   }
 
   get active(): number {
@@ -108,8 +120,9 @@ export class PassThrough implements RelayOwner {
     renaming?: Renaming,
     onResult?: (result: string) => void,
   ): void {
+    const { guard } = this;
     const bodies = hasBody(request) ? 1 : 0;
-    if (this.#active >= this.#max || this.#withBody + bodies > this.#max - this.#bodies.slotsWithout)
+    if (this.#active >= this.#max || this.#withBody + bodies > this.#max - this.#limits.slotsWithout)
       return this.#refuse(request, response, 'PL_PASS_FULL');
     const target = request.url ?? '';
     if (!target.startsWith('/')) return this.#refuse(request, response, 'PL_HTTP_TARGET');
@@ -125,10 +138,10 @@ export class PassThrough implements RelayOwner {
       onResult?.(result);
     };
     if (isGrpc(request) || (body === undefined && !renaming && this.#needsHttp2(request))) {
-      const call = new Http2Call(request, response, this.#http2, () => this.heard(), ended, body);
+      const call = new Http2Call(request, response, this.#http2, guard, () => this.heard(), ended);
       this.#open.add(call);
       response.once('close', () => this.#open.delete(call));
-      return;
+      return call.start(body);
     }
     let idle: NodeJS.Timeout | undefined;
     const relay: Relay = new Relay(response, this, renaming, (result, heard) => {
@@ -137,9 +150,10 @@ export class PassThrough implements RelayOwner {
       ended(result, heard);
     });
     this.#open.add(relay);
-    const stalled = () => relay.stalled();
+    const broken = (code: ErrorCode) => relay.refuse(code);
+    const stalled = guard.listener(broken, () => relay.stalled());
     const send = (read: Buffer | undefined) => {
-      const streamed = read === undefined && bodies > 0 ? new Upload(request, this.#bodies.idleMs, stalled) : null;
+      const streamed = read === undefined && bodies > 0 ? new Upload(request, this.#limits.idleMs, stalled) : null;
       const options: Dispatcher.DispatchOptions = {
         path: target,
         method: request.method as Dispatcher.HttpMethod,
@@ -150,7 +164,7 @@ export class PassThrough implements RelayOwner {
       };
       if (streamed === null && idempotent.has(request.method ?? '')) relay.again = options;
       try {
-        this.#pool.dispatch(options, relay);
+        this.#pool.dispatch(options, new GuardedHandler(relay, guard, broken));
       } catch {
         relay.onResponseError(undefined, Object.assign(new Error('invalid'), { code: 'UND_ERR_INVALID_ARG' }));
       }
@@ -159,20 +173,22 @@ export class PassThrough implements RelayOwner {
     // A small body costs less in one piece with its headers than as a stream of its own.
     if (body === undefined && announced > 0 && announced <= wholeMax) {
       const chunks: Buffer[] = [];
-      idle = setTimeout(stalled, this.#bodies.idleMs);
+      idle = setTimeout(stalled, this.#limits.idleMs);
       request.on('data', (chunk: Buffer) => {
         chunks.push(chunk);
         idle?.refresh();
       });
-      request.once('end', () => {
+      const whole = () => {
         clearTimeout(idle);
         if (!relay.ended) send(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks));
-      });
-    } else send(body);
+      };
+      request.once('end', guard.listener(broken, whole));
+    } else guard.run(broken, () => send(body));
   }
 
   /** Connects a protocol upgrade (WebSocket) with the model. */
   upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
+    const { guard } = this;
     const refused =
       this.#active >= this.#max ? 'PL_PASS_FULL' : request.url?.startsWith('/') ? undefined : 'PL_HTTP_TARGET';
     const entry = refused ? 'refused' : this.#enter(request);
@@ -187,7 +203,13 @@ export class PassThrough implements RelayOwner {
       this.#tellCircuit(result, heard, entry);
       this.#onEnd(result);
     };
-    openTunnel(this.#upstream, request, socket, head, () => this.heard(), ended);
+    const { connectMs: withinMs, tunnelIdleMs } = this.#limits;
+    const limits = { ...tunnelLimits, connectMs: withinMs, idleMs: tunnelIdleMs };
+    const owner = { guard, limits, begun: () => this.heard(), done: ended };
+    guard.run(
+      (code) => endWithError(socket, code),
+      () => openTunnel(this.#upstream, request, socket, head, owner),
+    );
   }
 
   /** Ends whatever has no answer yet with this error, or breaks it off where an answer has begun. */
@@ -201,19 +223,19 @@ export class PassThrough implements RelayOwner {
 
   sendAgain(options: Dispatcher.DispatchOptions, relay: Relay): boolean {
     if (!this.#shared.mayResend()) return false;
-    sendOnOwnConnection(this.#upstream.origin, options, relay, this.#bodies.modelSilentMs);
+    const handler = new GuardedHandler(relay, this.#shared.guard, (code) => relay.refuse(code));
+    const { connectMs: withinMs, modelSilentMs } = this.#limits;
+    sendOnOwnConnection(this.#upstream.origin, options, handler, withinMs, modelSilentMs);
     return true;
   }
 
   stalls(relay: Relay, stalled: boolean): void {
-    relay.stalledSince = stalled ? performance.now() : 0;
     if (stalled) this.#stalled.add(relay);
     else this.#stalled.delete(relay);
-    if (this.#stalled.size > 0) this.#looking ??= setInterval(() => this.#look(), lookEachMs).unref();
   }
 
   async close(): Promise<void> {
-    clearInterval(this.#looking);
+    this.#stalled.stop();
     this.#http2.close();
     await this.#pool.destroy();
   }
@@ -221,15 +243,6 @@ export class PassThrough implements RelayOwner {
   /** Who asks for trailers gets HTTP/2, beside gRPC, where the model is known to speak it, and HTTP/1.1 elsewhere. */
   #needsHttp2(request: IncomingMessage): boolean {
     return request.httpVersionMajor === 2 && request.headers.te === 'trailers' && this.#http2.spoke;
-  }
-
-  /** Breaks off answers that nobody takes. */
-  #look(): void {
-    const before = performance.now() - this.#bodies.callerStallsMs;
-    for (const relay of this.#stalled) if (relay.stalledSince <= before) relay.refuse('PL_BODY_TIMEOUT');
-    if (this.#stalled.size > 0) return;
-    clearInterval(this.#looking);
-    this.#looking = undefined;
   }
 
   /** Kubelet's own checks of the model pass whatever the circuit says: they find out, and are few. */
@@ -256,7 +269,6 @@ export class PassThrough implements RelayOwner {
   ): void {
     this.#onEnd(code);
     onResult?.(code);
-    if (isGrpc(request)) refuseGrpc(response, code);
-    else writeError(response, code);
+    refuse(request, response, code);
   }
 }

@@ -1,16 +1,19 @@
 import type { ServerResponse } from 'node:http';
 import { constants, type Http2ServerResponse } from 'node:http2';
 import type { ErrorCode } from './errors.ts';
-import { writeError } from './exchange.ts';
 import { codeOfFailure } from './failure-codes.ts';
+import type { Ending, Guard } from './guard.ts';
 import { forHttp2, forwardHeaders, headerIn, without } from './headers.ts';
+import { writeError } from './http-answer.ts';
 import type { Dispatcher } from './http-client.ts';
 import { withRequestId } from './observing/request-id.ts';
+import { breakOff } from './refusal.ts';
 import { diedUnheard, failureOf, rawHeadersOf } from './upstream.ts';
 import type { Renaming } from './variant-name.ts';
 
 /** Who sends the calls whose replies are relayed. */
 export interface RelayOwner {
+  readonly guard: Guard;
   /** The model has begun to answer. */
   heard(): void;
   /** Sends a call again of which no byte reached the model. Returns whether that may be. */
@@ -23,11 +26,10 @@ export interface RelayOwner {
 export class Relay implements Dispatcher.DispatchHandler {
   /** What to send again where no byte reached the model; undefined where that is not safe. */
   again: Dispatcher.DispatchOptions | undefined;
-  /** When its caller stopped taking what comes. */
-  stalledSince = 0;
   readonly #response: ServerResponse;
   readonly #owner: RelayOwner;
   readonly #done: (result: string, heard: boolean) => void;
+  readonly #broken: Ending;
   #controller: Dispatcher.DispatchController | undefined;
   #ended = false;
   #wrote = false;
@@ -45,10 +47,12 @@ export class Relay implements Dispatcher.DispatchHandler {
     this.#owner = owner;
     this.#renaming = renaming;
     this.#done = done;
-    response.on('close', () => {
+    this.#broken = (code) => this.refuse(code);
+    const closed = () => {
       if (!response.writableFinished) this.#controller?.abort(new Error('the caller left'));
       this.#end(response.writableFinished ? `${Math.floor(this.#status / 100)}xx` : 'left');
-    });
+    };
+    response.on('close', owner.guard.listener(this.#broken, closed));
   }
 
   get ended(): boolean {
@@ -71,11 +75,17 @@ export class Relay implements Dispatcher.DispatchHandler {
       else this.#renaming = undefined;
     }
     const known = this.#response.stream === undefined ? headers : forHttp2(headers);
-    this.#response.writeHead(status, withRequestId(this.#response.req, known) as never);
+    try {
+      this.#response.writeHead(status, withRequestId(this.#response.req, known) as never);
+    } catch {
+      // Bytes that no header may have, for one.
+      return this.refuse('PL_UPSTREAM_REPLY');
+    }
     // A stream that has not begun to flow yet (server-sent events) must still show its headers; most replies come whole.
-    setImmediate(() => {
+    const flush = () => {
       if (!this.#wrote && !this.#ended && !this.#response.destroyed) this.#response.flushHeaders();
-    });
+    };
+    setImmediate(this.#owner.guard.listener(this.#broken, flush));
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -87,10 +97,11 @@ export class Relay implements Dispatcher.DispatchHandler {
     } else if (this.#response.write(chunk)) return;
     controller.pause();
     this.#owner.stalls(this, true);
-    this.#response.once('drain', () => {
+    const drained = () => {
       this.#owner.stalls(this, false);
       controller.resume();
-    });
+    };
+    this.#response.once('drain', this.#owner.guard.listener(this.#broken, drained));
   }
 
   onResponseEnd(controller: Dispatcher.DispatchController): void {
@@ -111,7 +122,7 @@ export class Relay implements Dispatcher.DispatchHandler {
       return;
     const failure = failureOf(error);
     // Half an answer cannot be taken back: the caller must see that it broke off.
-    if (this.#response.headersSent) this.#response.destroy();
+    if (this.#response.headersSent) breakOff(this.#response);
     else writeError(this.#response, codeOfFailure(failure));
     this.#end(failure);
   }
@@ -126,7 +137,7 @@ export class Relay implements Dispatcher.DispatchHandler {
   refuse(code: ErrorCode): void {
     if (this.#ended) return;
     this.#end(code);
-    if (this.#response.headersSent) this.#response.destroy();
+    if (this.#response.headersSent) breakOff(this.#response);
     else {
       writeError(this.#response, code);
       // In HTTP/2 an answer alone does not end what the caller may still send.
@@ -139,7 +150,7 @@ export class Relay implements Dispatcher.DispatchHandler {
   #end(result: string): void {
     if (this.#ended) return;
     this.#ended = true;
-    if (this.stalledSince > 0) this.#owner.stalls(this, false);
+    this.#owner.stalls(this, false);
     this.#done(result, this.#status !== 0);
   }
 }

@@ -1,9 +1,9 @@
 import type { ServerResponse } from 'node:http';
-import type { Http2ServerResponse } from 'node:http2';
+import { AgeWatch } from './age-watch.ts';
+import { breakOff } from './refusal.ts';
 
 /** Smaller replies over HTTP/1.1 fit into what the system keeps for a connection. */
 const smallMax = 16_384;
-const lookEachMs = 5000;
 
 /** What replies that nobody reads may take. */
 export interface UnreadLimits {
@@ -25,13 +25,14 @@ export const unreadLimits: UnreadLimits = { bytes: 256 * 1024 * 1024, ms: 300_00
  */
 export class UnreadReplies {
   readonly #limits: UnreadLimits;
-  /** In the order in which they were written. */
-  readonly #held = new Map<ServerResponse, { readonly bytes: number; readonly since: number }>();
+  /** Their bytes, in the order in which they were written. */
+  readonly #held = new Map<ServerResponse, number>();
+  readonly #watch: AgeWatch<ServerResponse>;
   #bytes = 0;
-  #looking: NodeJS.Timeout | undefined;
 
   constructor(limits: UnreadLimits = unreadLimits) {
     this.#limits = limits;
+    this.#watch = new AgeWatch(limits.ms, (response) => this.#breakOff(response));
   }
 
   get bytes(): number {
@@ -42,42 +43,30 @@ export class UnreadReplies {
   wrote(response: ServerResponse, bytes: number): void {
     // Over HTTP/2 a caller may refuse the smallest reply its window.
     if ((bytes < smallMax && response.stream === undefined) || response.closed) return;
-    this.#held.set(response, { bytes, since: performance.now() });
+    this.#held.set(response, bytes);
+    this.#watch.add(response);
     this.#bytes += bytes;
     response.once('close', () => this.#forget(response));
     for (const oldest of this.#held.keys()) {
       if (this.#bytes <= this.#limits.bytes || oldest === response) break;
       this.#breakOff(oldest);
     }
-    this.#looking ??= setInterval(() => this.#look(), Math.min(lookEachMs, this.#limits.ms)).unref();
   }
 
   stop(): void {
-    clearInterval(this.#looking);
-  }
-
-  #look(): void {
-    const before = performance.now() - this.#limits.ms;
-    for (const [response, { since }] of this.#held) {
-      if (since > before) break;
-      this.#breakOff(response);
-    }
-    if (this.#held.size > 0) return;
-    clearInterval(this.#looking);
-    this.#looking = undefined;
+    this.#watch.stop();
   }
 
   #breakOff(response: ServerResponse): void {
     this.#forget(response);
-    const { stream } = response as unknown as Partial<Http2ServerResponse>;
-    if (stream) stream.destroy();
-    else response.destroy();
+    breakOff(response);
   }
 
   #forget(response: ServerResponse): void {
-    const held = this.#held.get(response);
-    if (!held) return;
+    const bytes = this.#held.get(response);
+    if (bytes === undefined) return;
     this.#held.delete(response);
-    this.#bytes -= held.bytes;
+    this.#watch.delete(response);
+    this.#bytes -= bytes;
   }
 }

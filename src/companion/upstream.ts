@@ -23,20 +23,25 @@ const replyMax = 256 * 1024 * 1024;
  */
 export const deadConnectionMs = 10;
 
+/** How long the model may take to accept a connection, whatever is to be sent on it. */
+export const connectMs = 2000;
+
 /** Calls to the model server: kept connections, whole bodies, one retry where no byte reached the model. */
 export class Upstream {
   readonly #origin: string;
   readonly #pool: Pool;
   readonly #mayRetry: () => boolean;
+  readonly #connectMs: number;
 
   /** @param mayRetry is asked before a call is sent again because its kept connection was dead. */
-  constructor(origin: URL, connections: number, mayRetry: () => boolean) {
+  constructor(origin: URL, connections: number, mayRetry: () => boolean, connectWithinMs = connectMs) {
+    this.#connectMs = connectWithinMs;
     this.#origin = origin.origin;
     this.#mayRetry = mayRetry;
     this.#pool = new Pool(this.#origin, {
       connections,
       pipelining: 1,
-      connect: markingConnector(),
+      connect: markingConnector(connectWithinMs),
       headersTimeout: 0,
       bodyTimeout: 0,
     });
@@ -55,7 +60,7 @@ export class Upstream {
     call.onDeadConnection = () => {
       if (!this.#mayRetry()) return false;
       // A connection of its own: another kept one may be as dead.
-      sendOnOwnConnection(this.#origin, options, call, 0);
+      sendOnOwnConnection(this.#origin, options, call, this.#connectMs, 0);
       return true;
     };
     try {
@@ -71,14 +76,21 @@ export class Upstream {
   }
 }
 
-/** Sends a call on a connection that it has for itself. `timeoutMs`: how long the model may be silent; 0: for ever. */
+/**
+ * Sends a call on a connection that it has for itself.
+ *
+ * @param connectWithinMs how long the model may take to accept it
+ * @param silentMs how long the model may be silent then; 0: for ever
+ */
 export function sendOnOwnConnection(
   origin: string,
   options: Dispatcher.DispatchOptions,
   handler: Dispatcher.DispatchHandler,
-  timeoutMs: number,
+  connectWithinMs: number,
+  silentMs: number,
 ): void {
-  const client = new Client(origin, { connect: { timeout: 2000 }, headersTimeout: timeoutMs, bodyTimeout: timeoutMs });
+  const connect = { timeout: connectWithinMs };
+  const client = new Client(origin, { connect, headersTimeout: silentMs, bodyTimeout: silentMs });
   client.dispatch({ ...options, reset: true }, handler);
   void client.close().catch(() => {});
 }
@@ -197,8 +209,8 @@ export function diedUnheard(error: Error, startedAt: number): boolean {
 }
 
 /** Errors of the operating system do not say which connection they belong to, so each socket marks its own. */
-export function markingConnector(): buildConnector.connector {
-  const connect = buildConnector({ timeout: 2000, keepAlive: true });
+export function markingConnector(connectWithinMs: number): buildConnector.connector {
+  const connect = buildConnector({ timeout: connectWithinMs, keepAlive: true });
   return (options, callback) => {
     connect(options, (...result) => {
       const socket = result[1];

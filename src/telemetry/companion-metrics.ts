@@ -168,6 +168,10 @@ export class CompanionMetrics {
     'paceline_kernel_traps_total',
     'Times a kernel (deciding, or reading bodies) failed and was rebuilt.',
   );
+  readonly internalErrors = new Counter(
+    'paceline_internal_errors_total',
+    'Failures of the companion itself: each one ended one request, or one batch, with PL_INTERNAL.',
+  );
   readonly requestSeconds = new Histogram(
     'paceline_request_seconds',
     'From arrival to the answer, of batched requests.',
@@ -218,6 +222,7 @@ export class CompanionMetrics {
       this.records,
       this.requestLogLines,
       this.traps,
+      this.internalErrors,
       this.requestSeconds,
       this.queueSeconds,
       this.waitSeconds,

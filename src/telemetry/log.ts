@@ -23,6 +23,15 @@ export class RareWarnings {
 
   /** `kind` comes from a fixed list: one entry of memory each. */
   warn(kind: string, fields: object, message: string): void {
+    this.#say('warn', kind, fields, message);
+  }
+
+  /** The same for what must not be at all. */
+  error(kind: string, fields: object, message: string): void {
+    this.#say('error', kind, fields, message);
+  }
+
+  #say(level: 'warn' | 'error', kind: string, fields: object, message: string): void {
     const now = performance.now();
     const last = this.#last.get(kind);
     if (last && now - last.at < 10_000) {
@@ -30,6 +39,6 @@ export class RareWarnings {
       return;
     }
     this.#last.set(kind, { at: now, held: 0 });
-    this.#log.warn({ kind, ...(last?.held ? { heldBack: last.held } : {}), ...fields }, message);
+    this.#log[level]({ kind, ...(last?.held ? { heldBack: last.held } : {}), ...fields }, message);
   }
 }

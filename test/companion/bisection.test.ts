@@ -16,6 +16,7 @@ import { CompanionMetrics } from '../../src/telemetry/companion-metrics.ts';
 import { RareWarnings } from '../../src/telemetry/log.ts';
 import { noGauges } from '../support/no-gauges.ts';
 import { QuietLog } from '../support/quiet-log.ts';
+import { strictGuard } from '../support/strict-guard.ts';
 import { suite } from '../support/suite.ts';
 
 /** What a request got: the model's answer to so many requests, or an error of ours. */
@@ -37,6 +38,7 @@ class Bench {
   resends = 0;
   outcomes: Outcome[] = [];
   readonly #seen = new Set<number>();
+  readonly #guard = strictGuard();
   readonly #context: CallContext;
   readonly #idOf = new WeakMap<object, number>();
 
@@ -58,6 +60,7 @@ class Bench {
       circuit: new Circuit(),
       hardTimeoutMs: () => 5000,
       tracing: undefined,
+      guard: this.#guard.guard,
       protocolFailed: (error) => {
         throw error;
       },
@@ -97,6 +100,7 @@ class Bench {
       done({ status: this.model(ids), headers: [], body: Buffer.from('a reply') });
       return () => {};
     },
+    restored: (_part, end) => end,
     judge: ({ status }) => ({
       kind: status === 200 ? 'answered' : status === 413 ? 'too-large' : 'content',
       label: '4xx',

@@ -90,6 +90,24 @@ suite('listener', (test) => {
     );
   });
 
+  test('so is one behind an answer that was written at once and ended the connection', () => {
+    const left: string[] = [];
+    return withEdge(
+      never,
+      async ({ port, pass }) => {
+        // No path, and a body that is not looked at: refused at its head.
+        const refused = 'POST * HTTP/1.1\r\nhost: m\r\ncontent-length: 2\r\n\r\nhi';
+        const wire = new Wire(port, `${refused}GET /2 HTTP/1.1\r\nhost: m\r\n\r\n`);
+        await wire.closes();
+        assert.match(wire.seen, /^HTTP\/1\.1 400 .*PL_HTTP_TARGET"\}$/s);
+        await until(() => left.length === 2, `two of ${left}`);
+        assert.equal(left, ['*', '/2']);
+        assert.is(pass.active, 0);
+      },
+      { before: (request, response) => response.on('close', () => left.push(request.url ?? '')) },
+    );
+  });
+
   test('drain closes idle connections, also those that never spoke, and lets answers end', () => {
     let finish = never;
     return withEdge(

@@ -1,7 +1,10 @@
-import { createServer, type RequestListener, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
+import * as assert from 'uvu/assert';
+import { Circuit } from '../../src/companion/circuit.ts';
 import { Listener, type ListenerLimits } from '../../src/companion/listener.ts';
-import { type BodyLimits, PassThrough } from '../../src/companion/pass-through.ts';
+import { type PassLimits, PassThrough } from '../../src/companion/pass-through.ts';
+import { strictGuard } from './strict-guard.ts';
 
 /** A listener and a pass-through in front of a model that a test writes, without a companion between them. */
 export interface Edge {
@@ -12,6 +15,8 @@ export interface Edge {
   readonly pass: PassThrough;
   /** How each request ended, in order. */
   readonly results: string[];
+  /** Failures of our own. */
+  readonly caught: readonly string[];
 }
 
 /** What a test may set. */
@@ -19,26 +24,34 @@ export interface EdgeSettings {
   readonly headersTimeoutMs?: number;
   readonly limits?: Partial<ListenerLimits>;
   readonly max?: number;
-  readonly bodies?: Partial<BodyLimits>;
+  /** Hears of each request before it is forwarded. */
+  readonly before?: (request: IncomingMessage, response: ServerResponse) => void;
+  /** Whether failures of our own are what the test is about. */
+  readonly mayFail?: boolean;
+  readonly circuit?: Circuit;
+  readonly bodies?: Partial<PassLimits>;
 }
 
 /** Runs a body with an edge and stops it whatever happens. */
 export async function withEdge(
   serve: RequestListener,
   body: (edge: Edge) => Promise<void>,
-  { headersTimeoutMs, limits = {}, max = 16, bodies = {} }: EdgeSettings = {},
+  { headersTimeoutMs, limits = {}, max = 16, bodies = {}, before, mayFail, circuit = new Circuit() }: EdgeSettings = {},
 ): Promise<void> {
   const model = createServer(serve);
   await new Promise<void>((resolve) => model.listen(0, '127.0.0.1', resolve));
   const modelPort = (model.address() as AddressInfo).port;
   const results: string[] = [];
   const upstream = new URL(`http://127.0.0.1:${modelPort}`);
-  const pass = new PassThrough(upstream, max, (result) => results.push(result), bodies);
+  const { guard, caught } = strictGuard();
+  const terms = { circuit, called: () => {}, mayResend: () => true, guard };
+  const pass = new PassThrough(upstream, max, (result) => results.push(result), bodies, terms);
   const listener = new Listener(
     {
       request: (request, response) => {
         request.on('error', () => {});
         response.on('error', () => {});
+        before?.(request, response);
         pass.forward(request, response);
       },
       upgrade: (request, socket, head) => pass.upgrade(request, socket, head),
@@ -47,7 +60,8 @@ export async function withEdge(
   );
   const port = await listener.listen(0, '127.0.0.1');
   try {
-    await body({ port, modelPort, model, listener, pass, results });
+    await body({ port, modelPort, model, listener, pass, results, caught });
+    if (!mayFail) assert.equal(caught, [], 'failures of our own');
   } finally {
     listener.destroy();
     await pass.close();

@@ -9,8 +9,11 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2';
 import type { AddressInfo } from 'node:net';
+import * as assert from 'uvu/assert';
+import { Circuit } from '../../src/companion/circuit.ts';
 import { Listener } from '../../src/companion/listener.ts';
 import { PassThrough } from '../../src/companion/pass-through.ts';
+import { strictGuard } from './strict-guard.ts';
 
 /** What came back on a stream. `raw` are the pairs of the headers and of the trailers as they came. */
 export interface StreamAnswer {
@@ -71,7 +74,10 @@ export async function withHttp2Edge(
     });
   await startModel();
   const results: string[] = [];
-  const pass = new PassThrough(new URL(`http://127.0.0.1:${modelPort}`), max, (result) => results.push(result));
+  const { guard, caught } = strictGuard();
+  const terms = { circuit: new Circuit(), called: () => {}, mayResend: () => true, guard };
+  const upstream = new URL(`http://127.0.0.1:${modelPort}`);
+  const pass = new PassThrough(upstream, max, (result) => results.push(result), {}, terms);
   const listener = new Listener({
     request: (request, response) => {
       request.on('error', () => {});
@@ -86,6 +92,7 @@ export async function withHttp2Edge(
   try {
     const call = (headers: OutgoingHttpHeaders = {}) => caller.request({ ...grpc, ...headers });
     await body({ caller, port, pass, results, sessions, stopModel, startModel, call });
+    assert.equal(caught, [], 'failures of our own');
   } finally {
     caller.destroy();
     listener.destroy();

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import * as assert from 'uvu/assert';
-import type { Resend } from '../../src/companion/batch-call.ts';
+import type { Resend } from '../../src/companion/batch-parts.ts';
 import type { EventResult } from '../../src/companion/observing/event-queue.ts';
 import { quarantineReasons } from '../../src/companion/quarantine.ts';
 import type { UpstreamFailure } from '../../src/companion/upstream.ts';

@@ -3,6 +3,7 @@ import type { ServerHttp2Stream } from 'node:http2';
 import type { BatchProtocol } from '../../protocol/protocol.ts';
 import type { TraceContext } from '../../telemetry/trace-context.ts';
 import type { ErrorCode } from '../errors.ts';
+import type { Guard } from '../guard.ts';
 import type { RequestSpan } from './request-span.ts';
 import { statusOf, tap } from './tap.ts';
 
@@ -117,8 +118,10 @@ export function noteCode(response: ServerResponse, code: ErrorCode): void {
 /** Keeps an account of each request from its head to its end. */
 export class Accounts {
   readonly #readers: readonly AccountReader[];
+  readonly #guard: Guard;
 
-  constructor(readers: readonly AccountReader[]) {
+  constructor(readers: readonly AccountReader[], guard: Guard) {
+    this.#guard = guard;
     this.#readers = readers;
   }
 
@@ -134,10 +137,10 @@ export class Accounts {
         account.responseBytes += chunk.length;
       },
     });
-    for (const reader of this.#readers) reader.begun?.(account);
+    for (const reader of this.#readers) this.#guard.run(nothing, () => reader.begun?.(account));
     response.once('close', () => {
       account.endedAt = performance.now();
-      for (const reader of this.#readers) reader.ended(account);
+      for (const reader of this.#readers) this.#guard.run(nothing, () => reader.ended(account));
     });
   }
 }

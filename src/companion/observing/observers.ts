@@ -4,6 +4,7 @@ import type { CompanionMetrics } from '../../telemetry/companion-metrics.ts';
 import { type LineResult, LineWriter } from '../../telemetry/line-writer.ts';
 import { type Log, RareWarnings } from '../../telemetry/log.ts';
 import { SpanExport } from '../../telemetry/span-export.ts';
+import type { Guard } from '../guard.ts';
 import { AccessLog } from './access-log.ts';
 import { type AccountReader, Accounts } from './account.ts';
 import { PayloadLog } from './payload-log.ts';
@@ -21,11 +22,11 @@ export class Observers {
   readonly #lines: LineWriter | undefined;
   readonly #accounts: Accounts | undefined;
 
-  constructor(options: CompanionOptions, log: Log, metrics: () => CompanionMetrics) {
+  constructor(options: CompanionOptions, log: Log, metrics: () => CompanionMetrics, guard: Guard) {
     const { logUrl, traceEndpoint, accessLog, isvc } = options;
     const readers: AccountReader[] = [];
     if (logUrl)
-      this.#payloads = new PayloadLog(logUrl, options, log, (result) => metrics().payloadEvents.add(1, result));
+      this.#payloads = new PayloadLog(logUrl, options, log, guard, (result) => metrics().payloadEvents.add(1, result));
     if (traceEndpoint) {
       const [namespace = '', service = ''] = isvc.split('/');
       const sender = import('../../telemetry/otlp-sender.ts').then(({ otlpSender }) =>
@@ -48,7 +49,7 @@ export class Observers {
       this.#recorder = new Recorder(options, log, (result, count) => metrics().records.add(count, result));
       readers.push(this.#recorder);
     }
-    if (readers.length > 0) this.#accounts = new Accounts(readers);
+    if (readers.length > 0) this.#accounts = new Accounts(readers, guard);
   }
 
   /** Payloads that wait for their sink. */

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import type { CompanionOptions } from '../../policy/companion-options.ts';
 import { type Log, RareWarnings } from '../../telemetry/log.ts';
+import type { Guard } from '../guard.ts';
 import { type EventOrigin, EventWriter, type Payload } from './cloud-event.ts';
 import { EventQueue, type EventResult } from './event-queue.ts';
 import { EventSink } from './event-sink.ts';
@@ -17,11 +18,13 @@ export class PayloadLog {
   readonly #writer: EventWriter;
   readonly #sink: EventSink;
   readonly #queue: EventQueue;
+  readonly #guard: Guard;
   readonly #requests: boolean;
   readonly #responses: boolean;
 
   /** @param onEnd hears what became of each event. */
-  constructor(url: URL, options: CompanionOptions, log: Log, onEnd: (result: EventResult) => void) {
+  constructor(url: URL, options: CompanionOptions, log: Log, guard: Guard, onEnd: (result: EventResult) => void) {
+    this.#guard = guard;
     const warnings = new RareWarnings(log);
     this.#writer = new EventWriter(options);
     this.#sink = new EventSink(url, options, log);
@@ -55,18 +58,19 @@ export class PayloadLog {
     const asked = this.#requests ? new Collected(this.#queue) : undefined;
     const answered = this.#responses ? new Collected(this.#queue) : undefined;
     const ear: Ear = {
-      requestBytes: (chunk) => asked?.add(chunk),
-      requestEnd: () => this.#log(origin, 'request', startedAt, asked),
-      responseBytes: (chunk) => answered?.add(chunk),
+      requestBytes: this.#guard.listener(nothing, (chunk: Buffer) => asked?.add(chunk)),
+      requestEnd: this.#guard.listener(nothing, () => this.#log(origin, 'request', startedAt, asked)),
+      responseBytes: this.#guard.listener(nothing, (chunk: Buffer) => answered?.add(chunk)),
     };
     tap(request, response, ear);
-    response.once('close', () => {
+    const closed = () => {
       if (statusOf(response) === 200 && response.writableFinished) {
         this.#log(origin, 'response', Date.now(), answered);
       }
       asked?.forget();
       answered?.forget();
-    });
+    };
+    response.once('close', this.#guard.listener(nothing, closed));
   }
 
   /** Sends what is held, until `until` or for a second, whichever is later, and ends. Returns whether all of it went. */
@@ -91,6 +95,9 @@ export class PayloadLog {
 function isKubeletProbe(headers: IncomingHttpHeaders): boolean {
   return headers['user-agent']?.startsWith('kube-probe/') === true || headers['k-kubelet-probe'] !== undefined;
 }
+
+/** What cannot be logged is not: its request goes on. */
+function nothing(): void {}
 
 /** A payload that is being heard, while there is room for it. */
 class Collected {
