@@ -12,6 +12,7 @@ import { podAutoscalerClass } from '../../policy/service-view.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { knativeClass, ownClassLabel } from '../actuators/autoscaler-class.ts';
 import { KnativeConfig, knativeDefaults } from './knative-settings.ts';
+import { isNewsOfPodAutoscaler, isNewsOfPolicy, isNewsOfRevision } from './news.ts';
 import type { ObservedPod, ObservedRevision, ObservedService, TargetName } from './observed.ts';
 import {
   type ProjectedPodAutoscaler,
@@ -108,8 +109,11 @@ export class World {
     if (knative) {
       this.#knative = new KnativeConfig({ ...options, namespace: options.knativeNamespace });
       this.#knativeServices = targets({ kind: kinds.knativeService, project: projectKnativeService });
-      this.#revisions = byService({ kind: kinds.revision, project: projectRevision });
-      this.#podAutoscalers = byService({ kind: kinds.podAutoscaler, project: projectPodAutoscaler });
+      this.#revisions = byService({ kind: kinds.revision, project: projectRevision }, isNewsOfRevision);
+      this.#podAutoscalers = byService(
+        { kind: kinds.podAutoscaler, project: projectPodAutoscaler },
+        isNewsOfPodAutoscaler,
+      );
       // Those of other classes are somebody else's: thousands of them need not be kept.
       const selection = { labelSelector: ownClassLabel };
       this.#serverlessServices = byService({
@@ -124,8 +128,7 @@ export class World {
       this.#pods.push(pods);
     }
     this.#nodes = watch({ kind: kinds.node, project: ({ metadata }) => ({ labels: metadata.labels ?? {} }) });
-    // Statuses are our own: thousands of services would be planned for twice because we said what was planned.
-    this.#policies = byService({ kind: kinds.inferencePolicy, project: projectPolicy }, saysSomethingElse);
+    this.#policies = byService({ kind: kinds.inferencePolicy, project: projectPolicy }, isNewsOfPolicy);
     this.#priceLists = watch({
       kind: kinds.priceList,
       project: (object) => readPriceList(withoutManagedFields(object)).value,
@@ -280,13 +283,6 @@ function projectPolicy(object: KubeObject): StoredPolicy | undefined {
   const { kind, name: target } = value.spec.targetRef;
   const service = serviceKeyOf({ kind, namespace, name: target });
   return { name, namespace, service, value, generation, holding: annotations?.['paceline.dev/original'] };
-}
-
-/** Whether a policy changed in anything but its status: in its spec, what it holds for us, or whose it is. */
-function saysSomethingElse(now: StoredPolicy, before: StoredPolicy): boolean {
-  const essence = ({ service, generation, holding, value }: StoredPolicy) =>
-    JSON.stringify([service, generation, holding, value.metadata.labels, value.metadata.uid]);
-  return essence(now) !== essence(before);
 }
 
 /** Who wrote which field is longer than the rest of an object, and of no use here. */
