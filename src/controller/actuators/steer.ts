@@ -20,8 +20,11 @@ const ownKey = originalKey(kinds.revision);
 const targetMin = 0.01;
 /** A target that moves by less is not written: learned latencies are never twice the same. */
 const deadband = 0.1;
-/** How long Knative may take to carry annotations over to the PodAutoscaler. */
-const carriedWithinMs = 60_000;
+/**
+ * How long Knative may take to carry annotations over to the PodAutoscaler. Its client allows itself some forty writes a
+ * second: with thousands of services that we meet for the first time it is busy for minutes.
+ */
+const carriedWithinMs = 180_000;
 const remembered = 50_000;
 
 /**

@@ -257,9 +257,28 @@ suite('reconcile a service', (test) => {
     await rig.start();
     const part = await rig.controller(lead);
     rig.load = 300;
+    await rig.clock.advance(120_000);
+    assert.is(rig.condition('Enforced')?.reason, 'Enforced', 'it may be busy with others');
     await rig.clock.advance(180_000);
     assert.is(rig.condition('Enforced')?.reason, 'Unsupported');
     await part.stop();
+  });
+
+  test('a leader that starts anew where everything was decided writes and tells nothing', async () => {
+    const { rig, part } = await running();
+    await rig.clock.advance(120_000);
+    await part.stop();
+    const before = rig.api.writes.length;
+    const next = await rig.controller(lead, 1);
+    await rig.clock.advance(40_000);
+    assert.equal(rig.api.writes.slice(before), []);
+    rig.load = 300;
+    await rig.clock.advance(60_000);
+    assert.ok(
+      rig.api.writes.slice(before).some(({ kind }) => kind === 'Event'),
+      'what changes is told',
+    );
+    await next.stop();
   });
 
   test("of two policies the user's holds; the other one says so", async () => {
