@@ -69,6 +69,7 @@ const watchFirstMs = 60_000;
 export class Reconciler {
   readonly #parts: ReconcilerParts;
   readonly #memories = new Map<string, ServiceMemory>();
+  readonly #choices = new WeakMap<Target, { readonly policies: readonly StoredPolicy[]; readonly choice: Choice }>();
 
   constructor(parts: ReconcilerParts) {
     this.#parts = parts;
@@ -97,7 +98,7 @@ export class Reconciler {
       // Its policy of ours goes with it, by the owner reference.
       return { forget: true };
     }
-    const choice = choose(target, world.policies(key));
+    const choice = this.#choiceFor(target, world.policies(key));
     if (!choice.optedIn) return await this.#optedOut(key, target, choice);
     if (!choice.chosen) {
       await this.#keep(target);
@@ -118,6 +119,16 @@ export class Reconciler {
       return { afterMs: periodMs };
     }
     return await this.#decide(key, target, memory, choice, choice.policy);
+  }
+
+  /** Worked out anew only where the service or a policy has changed: what a watch has told is never changed in place. */
+  #choiceFor(target: Target, policies: readonly StoredPolicy[]): Choice {
+    const known = this.#choices.get(target);
+    const same = known?.policies.length === policies.length && policies.every((each, i) => each === known.policies[i]);
+    if (known && same) return known.choice;
+    const choice = choose(target, policies);
+    this.#choices.set(target, { policies, choice });
+    return choice;
   }
 
   /** What must go on while nothing can be decided yet. */
@@ -182,7 +193,7 @@ export class Reconciler {
     }
     const stored = choice.chosen as StoredPolicy;
     const enforced = await enforcement.enforce({ key, observed, policy, plan, stored, heard, memory }, this.#context());
-    this.#say(key, target, memory, plan, enforced);
+    this.#say(key, target, memory, plan, enforced, stored.value.status?.plan);
     if (plan) memory.plan = plan;
     const [measured, written] =
       policy.mode === 'off'
@@ -265,13 +276,21 @@ export class Reconciler {
     return { plan, planned: finding('True', planReasonName(plan.reason), planMessage(plan)) };
   }
 
-  /** Events and log lines, where something changed. */
-  #say(key: string, target: Target, memory: ServiceMemory, plan: ServicePlan | undefined, enforced: Enforced): void {
+  /** Events and log lines, where something changed. A leader that starts anew goes on from what the status says was told. */
+  #say(
+    key: string,
+    target: Target,
+    memory: ServiceMemory,
+    plan: ServicePlan | undefined,
+    enforced: Enforced,
+    told: InferencePolicyStatus['plan'],
+  ): void {
     const { log, events, metrics } = this.#parts;
     const subject = subjectOf(target);
-    const changed = plan && (memory.plan?.reason !== plan.reason || memory.plan.replicas !== plan.replicas);
-    if (plan && (changed || enforced.changes.length > 0)) {
-      const reason = planReasonName(plan.reason);
+    const reason = plan && planReasonName(plan.reason);
+    const before = memory.plan ? { ...memory.plan, reason: planReasonName(memory.plan.reason) } : told;
+    const changed = plan && (before?.reason !== reason || before?.replicas !== plan.replicas);
+    if (plan && reason && (changed || enforced.changes.length > 0)) {
       metrics.decided(reason);
       log.info(
         { service: key, reason, plan: shownPlan(plan), score: memory.score, changes: enforced.changes },
@@ -299,7 +318,11 @@ export class Reconciler {
     const { clock } = this.#parts;
     const stored = choice.chosen as StoredPolicy;
     const now = clock.monotonicMs();
-    const previous = memory.status?.written ?? stored.value.status;
+    const told = stored.value.status;
+    // Once the watch has told us what we wrote, one copy is enough: those of thousands of services are tens of megabytes.
+    if (memory.status && told?.decidedAt !== undefined && told.decidedAt === memory.status.written.decidedAt)
+      memory.status = { written: told, atMs: memory.status.atMs };
+    const previous = memory.status?.written ?? told;
     const status = statusOf({
       nowMs: clock.wallMs(),
       generation: stored.generation,
