@@ -104,8 +104,9 @@ export class Informer<T> {
 
   /** The objects that an index has under this value, in the order of their keys. */
   by(index: string, value: string): T[] {
-    const keys = [...(this.#indexes.get(index)?.get(value) ?? [])].sort();
-    return keys.map((key) => this.#entries.get(key)!.value);
+    const keys = this.#indexes.get(index)?.get(value);
+    if (keys === undefined) return [];
+    return [...keys].sort().map((key) => this.#entries.get(key)!.value);
   }
 
   async #run(): Promise<void> {

@@ -21,6 +21,9 @@ export interface PodRequest {
   readonly timeoutMs: number;
 }
 
+/** Keeps nothing, and is one for all: an agent for each question takes as long to make as the question. */
+const agent = new http.Agent({ keepAlive: false });
+
 /**
  * One request to a companion's admin port. The address is an IP literal (a name could be resolved to anything), the port
  * is fixed, redirects are not followed, size and time are bounded, and no connection is kept: with thousands of pods
@@ -40,7 +43,7 @@ export const callPod: PodCall = (ip, { method, path, body, timeoutMs }) =>
     const timer = setTimeout(() => fail(new Error(`no answer in ${timeoutMs} ms`)), timeoutMs);
     const headers =
       body === undefined ? {} : { 'content-type': 'text/plain', 'content-length': Buffer.byteLength(body) };
-    const outgoing = http.request({ host: ip, port: adminPort, path, method, headers, agent: false }, (answer) => {
+    const outgoing = http.request({ host: ip, port: adminPort, path, method, headers, agent }, (answer) => {
       const chunks: Buffer[] = [];
       let bytes = 0;
       answer.on('data', (chunk: Buffer) => {
