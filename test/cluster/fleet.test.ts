@@ -9,11 +9,23 @@ import { suite } from '../support/suite.ts';
 import { until } from './command.ts';
 import { type ApiServer, startApiServer } from './fleet/api-server.ts';
 import { Companions, define, load, nameOfService, namespace } from './fleet/fleet.ts';
+import { Knative } from './fleet/knative.ts';
 import { projectRoot } from './settings.ts';
 import { figure, isFullRun } from './support/figures.ts';
 
-const services = Number(process.env.FLEET_SERVICES ?? (isFullRun ? 5_000 : 200));
+/** What is promised: this many services, steady so soon after the start, with two cores for everybody. */
+const promised = { services: 5_000, steadyMs: 60_000, memoryMb: 256, cores: 1, decidedMs: 2_000 };
+const services = Number(process.env.FLEET_SERVICES ?? (isFullRun ? promised.services : 200));
 const adminPort = 29_090;
+
+/**
+ * Processor time in ms that a first start may take of the controller, and of etcd with the API server: one core for as long
+ * as it may last, by the number of services. A small fleet on a machine that is busy with other things is judged by it too.
+ * To begin with, each program takes this much for itself.
+ */
+const startCpuMs = 3_000 + promised.steadyMs * (services / promised.services);
+/** A fleet for which everything was decided already is written to as often as chance has it: one service in twenty. */
+const rewritten = 0.05;
 
 /** Watches that end are begun again: nothing to tell. */
 const silent = { info: () => {}, warn: () => {}, error: () => {} };
@@ -30,41 +42,50 @@ function usage(pid: number): { cpuMs: number; rssMb: number; peakMb: number } {
   };
 }
 
-/** Whether a policy has a plan. No Knative is there to carry annotations over, so that none is called enforced for long. */
-function isPlanned({ status }: KubeObject): boolean {
+/** Whether a policy has a plan that is in force. */
+function isEnforced({ status }: KubeObject): boolean {
   const { conditions = [] } = (status ?? {}) as { conditions?: { type: string; status: string }[] };
-  return conditions.some(({ type, status: state }) => type === 'Planned' && state === 'True');
+  return ['Planned', 'Enforced'].every((wanted) =>
+    conditions.some(({ type, status: state }) => type === wanted && state === 'True'),
+  );
 }
+
+/** Kinds that the controller writes to for its services. */
+const written = ['inferencepolicies', 'inferencepolicies/status', 'revisions', 'events'] as const;
 
 suite('a fleet of services', (test) => {
   let server: ApiServer;
   let controller: ChildProcess;
   const companions = new Companions();
+  let knative: Knative;
   /** A watch: to list thousands of policies again and again would keep the API server from the controller's work. */
   let policies: Informer<boolean>;
-  const planned = new Set<string>();
+  const enforced = new Set<string>();
 
   test.before(async () => {
     server = await startApiServer();
     await companions.start();
     await define(server.api);
     policies = new Informer(
-      { kind: kinds.inferencePolicy, selection: { namespace }, project: isPlanned },
+      { kind: kinds.inferencePolicy, selection: { namespace }, project: isEnforced },
       { api: server.api, clock: systemClock, chance: Math.random, log: silent },
     );
-    policies.onChange((key, now) => (now ? planned.add(key) : planned.delete(key)));
+    policies.onChange((key, now) => (now ? enforced.add(key) : enforced.delete(key)));
     policies.start();
     const began = Date.now();
     await load(server.api, services, (done) =>
       console.log(`\n${done} services after ${Math.round((Date.now() - began) / 1000)} s`),
     );
     figure('services loaded in', (Date.now() - began) / 1000, 's');
+    knative = new Knative(server.api);
+    await knative.start();
   });
 
   test.after(async () => {
     const ended = controller && new Promise((resolve) => controller.once('exit', resolve));
     if (controller?.kill('SIGTERM')) await ended;
     companions.stop();
+    await knative?.stop();
     await policies?.stop();
     await server?.stop();
   });
@@ -87,38 +108,62 @@ suite('a fleet of services', (test) => {
     });
   }
 
-  async function steady(what: string): Promise<void> {
-    const began = Date.now();
-    let last = 0;
-    await until(
-      `${what}: all services to be planned for`,
-      () => {
-        const now = planned.size;
-        if (now !== last) console.log(`\n${now} of ${services} after ${Math.round((Date.now() - began) / 1000)} s`);
-        last = now;
-        return now >= services;
-      },
-      300_000,
-    );
-    figure(`${what}: all planned for after`, (Date.now() - began) / 1000, 's');
+  /** Of the kinds that the controller writes to for its services. */
+  async function writesSoFar(): Promise<number> {
+    const counts = await server.writes();
+    return written.reduce((sum, kind) => sum + (counts.get(kind) ?? 0), 0);
   }
 
-  test('the first start: a policy and a plan for each', async () => {
-    const used = () => server.pids.reduce((sum, pid) => sum + usage(pid).cpuMs, 0);
-    const before = used();
-    startController();
-    await steady('first start');
+  /** Runs this, and says how long it took and what of whom: the controller is one that was started in it. */
+  async function measured(what: string, run: () => Promise<void>) {
+    const cpuOfApi = () => server.pids.reduce((sum, pid) => sum + usage(pid).cpuMs, 0);
+    const [countsBefore, cpuBefore, began] = [await server.writes(), cpuOfApi(), Date.now()];
+    await run();
+    const took = {
+      ms: Date.now() - began,
+      cpuMs: usage(controller.pid as number).cpuMs,
+      apiCpuMs: cpuOfApi() - cpuBefore,
+    };
+    const counts = await server.writes();
+    const writes = Object.fromEntries(
+      written.map((kind) => [kind, (counts.get(kind) ?? 0) - (countsBefore.get(kind) ?? 0)]),
+    ) as Record<(typeof written)[number], number>;
+    figure(`${what}: took`, took.ms / 1000, 's');
+    figure(`${what}: processor time of the controller`, took.cpuMs / services, 'ms a service');
+    figure(`${what}: processor time of etcd and the API server`, took.apiCpuMs / services, 'ms a service');
+    for (const [kind, count] of Object.entries(writes))
+      figure(`${what}: writes of ${kind}`, count / services, 'a service');
+    return { ...took, writes };
+  }
+
+  test('the first start: a policy and a plan for each, each written once', async () => {
+    const { ms, cpuMs, apiCpuMs, writes } = await measured('first start', async () => {
+      startController();
+      let last = 0;
+      await until(
+        'plans for all services to be in force',
+        () => {
+          if (enforced.size !== last) console.log(`\n${enforced.size} of ${services}`);
+          last = enforced.size;
+          return last >= services;
+        },
+        300_000,
+      );
+    });
     // On a machine that is busy with other things these say more than the time does.
-    figure('first start: processor time of the controller', usage(controller.pid as number).cpuMs / 1000, 's');
-    figure('first start: processor time of etcd and the API server', (used() - before) / 1000, 's');
+    assert.ok(cpuMs <= startCpuMs, `the controller took ${cpuMs} ms of processor time, ${startCpuMs} allowed`);
+    assert.ok(apiCpuMs <= startCpuMs, `etcd and API server took ${apiCpuMs} ms, ${startCpuMs} allowed`);
+    for (const kind of written) {
+      assert.ok(writes[kind] <= services * (1 + rewritten), `${writes[kind]} writes of ${kind}`);
+    }
+    if (services >= promised.services) assert.ok(ms <= promised.steadyMs, `${ms} ms`);
   });
 
   test('at steady load: at most 256 MB and one core, and nobody writes', async () => {
     // Statuses settle within their period.
     await new Promise((resolve) => setTimeout(resolve, 60_000));
     const pid = controller.pid as number;
-    const [before, asked, began] = [usage(pid), companions.asked, Date.now()];
-    const version = (await server.api.list(kinds.inferencePolicy, { namespace }, 1)).resourceVersion;
+    const [before, asked, began, counted] = [usage(pid), companions.asked, Date.now(), await writesSoFar()];
     let most = 0;
     for (let i = 0; i < 60; i++) {
       await new Promise((resolve) => setTimeout(resolve, 1000));
@@ -127,14 +172,15 @@ suite('a fleet of services', (test) => {
     const after = usage(pid);
     const seconds = (Date.now() - began) / 1000;
     const cores = (after.cpuMs - before.cpuMs) / 1000 / seconds;
+    const writes = (await writesSoFar()) - counted;
     figure('memory at steady load, most', most, 'MB');
     figure('memory, peak since start', after.peakMb, 'MB');
     figure('processor at steady load', cores, 'cores');
     figure('companions asked', (companions.asked - asked) / seconds, 'a second');
-    const ended = (await server.api.list(kinds.inferencePolicy, { namespace }, 1)).resourceVersion;
-    figure('versions used up in a minute by everybody', Number(ended) - Number(version));
-    assert.ok(most <= 256, `${most} MB`);
-    assert.ok(cores <= 1, `${cores} cores`);
+    figure('writes in a minute at steady load', writes);
+    assert.ok(most <= promised.memoryMb, `${most} MB`);
+    assert.ok(cores <= promised.cores, `${cores} cores`);
+    assert.ok(writes <= services * rewritten, `${writes} writes in a minute`);
   });
 
   test('a change is decided and told within two seconds', async () => {
@@ -157,23 +203,29 @@ suite('a fleet of services', (test) => {
     times.sort((one, other) => one - other);
     figure('change to companion told, median', times[10] as number, 'ms');
     figure('change to companion told, most', times.at(-1) as number, 'ms');
-    assert.ok((times.at(-1) as number) <= 2_000);
+    assert.ok((times.at(-1) as number) <= promised.decidedMs);
   });
 
-  test('a controller that is killed is back in a minute, with everything planned again', async () => {
+  test('a controller that is killed is back in a minute, and what was decided is not written again', async () => {
     const pid = controller.pid as number;
+    const ended = new Promise((resolve) => controller.once('exit', resolve));
     controller.kill('SIGKILL');
-    companions.load = 60;
+    await ended;
     companions.told.clear();
-    startController();
-    const began = Date.now();
-    await until(
-      'every companion to be told by the new leader',
-      () => Promise.resolve(companions.told.size >= services),
-      120_000,
-    );
-    figure('restart (lease of the dead one included): all companions told after', (Date.now() - began) / 1000, 's');
+    const { ms, writes } = await measured('restart (lease of the dead one included)', async () => {
+      startController();
+      await until(
+        'every companion to be told by the new leader',
+        () => Promise.resolve(companions.told.size >= services),
+        120_000,
+      );
+      // What it has to say is paced, and statuses have a period.
+      await new Promise((resolve) => setTimeout(resolve, 15_000));
+    });
     figure('memory, peak of the new process', usage(controller.pid as number).peakMb, 'MB');
     assert.is.not(controller.pid, pid);
+    const all = written.reduce((sum, kind) => sum + writes[kind], 0);
+    assert.ok(all <= services * rewritten, `${all} writes: ${JSON.stringify(writes)}`);
+    if (services >= promised.services) assert.ok(ms <= promised.steadyMs + 15_000, `${ms} ms`);
   });
 });

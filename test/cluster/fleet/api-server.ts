@@ -5,6 +5,8 @@ import { generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { type Connection, connect } from '../../../src/kube/connection.ts';
 import { KubeClient } from '../../../src/kube/kube-client.ts';
 import { programPath } from '../build.ts';
 import { until } from '../command.ts';
@@ -18,6 +20,8 @@ export interface ApiServer {
   readonly api: KubeClient;
   /** Of etcd and of the API server. */
   readonly pids: readonly number[];
+  /** How often each kind was asked to be changed so far, whatever the answer was: `revisions`, `inferencepolicies/status`. */
+  writes(): Promise<Map<string, number>>;
   stop(): Promise<void>;
 }
 
@@ -78,7 +82,8 @@ export async function startApiServer(): Promise<ApiServer> {
       'current-context': 'fleet',
     }),
   );
-  const api = KubeClient.load(kubeconfig);
+  const connection = connect(kubeconfig);
+  const api = new KubeClient(connection);
   const stop = async () => {
     api.close();
     for (const process of started.reverse()) {
@@ -93,7 +98,21 @@ export async function startApiServer(): Promise<ApiServer> {
     await stop();
     throw error;
   }
-  return { kubeconfig, api, pids: started.map(({ pid }) => pid as number), stop };
+  const pids = started.map(({ pid }) => pid as number);
+  return { kubeconfig, api, pids, writes: () => countedWrites(connection), stop };
+}
+
+/** From the API server's own metrics. */
+async function countedWrites(connection: Connection): Promise<Map<string, number>> {
+  const answer = await connection.send({ method: 'GET', path: '/metrics', silenceMs: 30_000 });
+  const counts = new Map<string, number>();
+  for (const [, labels = '', count] of (await text(answer)).matchAll(/^apiserver_request_total\{(.*)\} (\S+)$/gm)) {
+    const label = (name: string) => new RegExp(`\\b${name}="([^"]*)"`).exec(labels)?.[1] ?? '';
+    if (!['POST', 'PUT', 'PATCH', 'APPLY', 'DELETE'].includes(label('verb'))) continue;
+    const kind = [label('resource'), label('subresource')].filter((part) => part !== '').join('/');
+    counts.set(kind, (counts.get(kind) ?? 0) + Number(count));
+  }
+  return counts;
 }
 
 async function answers(api: KubeClient): Promise<boolean> {
