@@ -108,10 +108,10 @@ suite('a fleet of services', (test) => {
     });
   }
 
-  /** Of the kinds that the controller writes to for its services. */
+  /** Of the kinds that the controller writes to for its services. Events are paced: those of a first start take minutes. */
   async function writesSoFar(): Promise<number> {
     const counts = await server.writes();
-    return written.reduce((sum, kind) => sum + (counts.get(kind) ?? 0), 0);
+    return written.reduce((sum, kind) => sum + (kind === 'events' ? 0 : (counts.get(kind) ?? 0)), 0);
   }
 
   /** Runs this, and says how long it took and what of whom: the controller is one that was started in it. */
@@ -177,7 +177,7 @@ suite('a fleet of services', (test) => {
     figure('memory, peak since start', after.peakMb, 'MB');
     figure('processor at steady load', cores, 'cores');
     figure('companions asked', (companions.asked - asked) / seconds, 'a second');
-    figure('writes in a minute at steady load', writes);
+    figure('writes in a minute at steady load, without events', writes);
     assert.ok(most <= promised.memoryMb, `${most} MB`);
     assert.ok(cores <= promised.cores, `${cores} cores`);
     assert.ok(writes <= services * rewritten, `${writes} writes in a minute`);
