@@ -165,13 +165,11 @@ export class Reconciler {
     const typeOf = (node: string | undefined) => instanceTypeOf(world.nodeLabels(node));
     for (const [revision, curve] of credibleCurves(heard, policy.sloMs, typeOf)) memory.noteCurve(revision, curve);
     const running = observed.pods.filter((pod) => !pod.ending && pod.companion && pod.readyMs !== undefined);
-    if (policy.mode !== 'off' && running.length > 0 && memory.heardMs === undefined) {
-      // Its companions are about to be asked, and wake it: a status now would only be written over.
-      const leftMs = firstWordMs - (now - memory.sinceMs);
-      if (leftMs > 0) {
-        await this.#keep(target);
-        return { afterMs: leftMs };
-      }
+    // Its companions are about to be asked, and wake it: a status now would only be written over.
+    const leftMs = running.length > 0 && memory.heardMs === undefined ? firstWordMs - (now - memory.sinceMs) : 0;
+    if (leftMs > 0 && policy.mode !== 'off') {
+      await this.#keep(target);
+      return { afterMs: leftMs };
     }
     // Those that end are not asked any more, ready as they may be while they drain.
     const silent = heard.filter(({ pod, report }) => running.includes(pod) && !report);
@@ -206,18 +204,13 @@ export class Reconciler {
       void this.#parts.events.record(subjectOf(target), 'Warning', code, message);
     }
     metrics.noted(key, policy, plan, observations, memory);
-    await this.#report(
-      memory,
-      choice,
-      {
-        Accepted: choice.accepted,
-        Injected: injectedFinding(observed),
-        Planned: plan ? withWarnings(planned, memory.warnings) : planned,
-        Enforced: enforcedFinding(policy.mode, plan, enforced),
-      },
-      policy,
-      observations,
-    );
+    const findings = {
+      Accepted: choice.accepted,
+      Injected: injectedFinding(observed),
+      Planned: plan ? withWarnings(planned, memory.warnings) : planned,
+      Enforced: enforcedFinding(policy.mode, plan, enforced),
+    };
+    if (leftMs <= 0) await this.#report(memory, choice, findings, policy, observations);
     // A rollout that walks gathers evidence with every look.
     const fast = isFast(plan, observations, observed) || enforced.pollMs !== undefined;
     poller.setFast(key, fast);
