@@ -20,12 +20,16 @@ const adminPort = 29_090;
 
 /**
  * Processor time in ms that a first start may take of the controller, and of etcd with the API server: one core for as long
- * as it may last, by the number of services. A small fleet on a machine that is busy with other things is judged by it too.
- * To begin with, each program takes this much for itself.
+ * as it may last, by the number of services, and what each program takes for its own start. A small fleet, on a machine that
+ * is busy with other things, is judged by it too: there what goes on meanwhile comes on top, for as long as it lasts.
  */
 const startCpuMs = 3_000 + promised.steadyMs * (services / promised.services);
+/** Of one question to a companion, with the pass that follows some of them, and of an API server that has little to do, a second. */
+const meanwhileCpuMs = { question: 0.7, api: 50 };
 /** A fleet for which everything was decided already is written to as often as chance has it: one service in twenty. */
 const rewritten = 0.05;
+/** Where a machine stalls, some signals are late, and some plans change once more while others still wait for their first. */
+const changedAgain = 0.25;
 
 /** Watches that end are begun again: nothing to tell. */
 const silent = { info: () => {}, warn: () => {}, error: () => {} };
@@ -117,12 +121,13 @@ suite('a fleet of services', (test) => {
   /** Runs this, and says how long it took and what of whom: the controller is one that was started in it. */
   async function measured(what: string, run: () => Promise<void>) {
     const cpuOfApi = () => server.pids.reduce((sum, pid) => sum + usage(pid).cpuMs, 0);
-    const [countsBefore, cpuBefore, began] = [await server.writes(), cpuOfApi(), Date.now()];
+    const [countsBefore, cpuBefore, began, asked] = [await server.writes(), cpuOfApi(), Date.now(), companions.asked];
     await run();
     const took = {
       ms: Date.now() - began,
       cpuMs: usage(controller.pid as number).cpuMs,
       apiCpuMs: cpuOfApi() - cpuBefore,
+      asked: companions.asked - asked,
     };
     const counts = await server.writes();
     const writes = Object.fromEntries(
@@ -137,7 +142,7 @@ suite('a fleet of services', (test) => {
   }
 
   test('the first start: a policy and a plan for each, each written once', async () => {
-    const { ms, cpuMs, apiCpuMs, writes } = await measured('first start', async () => {
+    const { ms, cpuMs, apiCpuMs, asked, writes } = await measured('first start', async () => {
       startController();
       let last = 0;
       await until(
@@ -150,11 +155,15 @@ suite('a fleet of services', (test) => {
         300_000,
       );
     });
+    const small = services < promised.services;
     // On a machine that is busy with other things these say more than the time does.
-    assert.ok(cpuMs <= startCpuMs, `the controller took ${cpuMs} ms of processor time, ${startCpuMs} allowed`);
-    assert.ok(apiCpuMs <= startCpuMs, `etcd and API server took ${apiCpuMs} ms, ${startCpuMs} allowed`);
-    for (const kind of written) {
-      assert.ok(writes[kind] <= services * (1 + rewritten), `${writes[kind]} writes of ${kind}`);
+    const allowedMs = startCpuMs + (small ? asked * meanwhileCpuMs.question : 0);
+    const allowedOfApiMs = startCpuMs + (small ? (ms / 1000) * meanwhileCpuMs.api : 0);
+    assert.ok(cpuMs <= allowedMs, `the controller took ${cpuMs} ms of processor time, ${allowedMs} allowed`);
+    assert.ok(apiCpuMs <= allowedOfApiMs, `etcd and API server took ${apiCpuMs} ms, ${allowedOfApiMs} allowed`);
+    assert.is(writes.inferencepolicies, services);
+    for (const kind of ['inferencepolicies/status', 'revisions', 'events'] as const) {
+      assert.ok(writes[kind] <= services * (1 + changedAgain), `${writes[kind]} writes of ${kind}`);
     }
     if (services >= promised.services) assert.ok(ms <= promised.steadyMs, `${ms} ms`);
   });
@@ -204,6 +213,8 @@ suite('a fleet of services', (test) => {
     figure('change to companion told, median', times[10] as number, 'ms');
     figure('change to companion told, most', times.at(-1) as number, 'ms');
     assert.ok((times.at(-1) as number) <= promised.decidedMs);
+    // Statuses have a period: what is written late must not count for the controller that comes after this one.
+    await until('all statuses to say so', () => enforced.size <= services - times.length, 60_000);
   });
 
   test('a controller that is killed is back in a minute, and what was decided is not written again', async () => {
