@@ -1,0 +1,130 @@
+import { createServer, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import * as assert from 'uvu/assert';
+import { AgeWatch } from '../../src/companion/age-watch.ts';
+import { Circuit } from '../../src/companion/circuit.ts';
+import { callUnary } from '../../src/companion/grpc-call.ts';
+import { Http2Upstream } from '../../src/companion/http2-upstream.ts';
+import { Listener } from '../../src/companion/listener.ts';
+import { PassThrough } from '../../src/companion/pass-through.ts';
+import { UnreadReplies } from '../../src/companion/unread-replies.ts';
+import { Upstream, type UpstreamEnd } from '../../src/companion/upstream.ts';
+import { until, Wire, withEdge } from '../support/edge.ts';
+import { fullPort } from '../support/full-port.ts';
+import { strictGuard } from '../support/strict-guard.ts';
+import { suite } from '../support/suite.ts';
+
+const megabyte = 1024 * 1024;
+const websocket = 'connection: upgrade\r\nupgrade: websocket\r\n';
+const switching = 'HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n';
+
+suite('bounds: a model that takes no connection', (test) => {
+  test('is given up after as long as one may take, whatever was to be sent', async () => {
+    const full = await fullPort();
+    const origin = new URL(`http://127.0.0.1:${full.port}`);
+    const connectMs = 150;
+    const upstream = new Upstream(origin, 4, () => true, connectMs);
+    const http2 = new Http2Upstream(origin, 4, undefined, connectMs);
+    const { guard, caught } = strictGuard();
+    const terms = { circuit: new Circuit(), called: () => {}, mayResend: () => true, guard };
+    const results: string[] = [];
+    const pass = new PassThrough(origin, 16, (result) => results.push(result), { connectMs }, terms);
+    const listener = new Listener({
+      request: (request, response) => pass.forward(request, response),
+      upgrade: (request, socket, head) => pass.upgrade(request, socket, head),
+    });
+    try {
+      const port = await listener.listen(0, '127.0.0.1');
+      const batch = new Promise<UpstreamEnd>((resolve) => upstream.send('/x', [], [Buffer.from('{}')], resolve));
+      const call = new Promise<UpstreamEnd>((resolve) => {
+        callUnary(http2, { ':method': 'POST', ':path': '/x' }, [Buffer.from('x')], () => true, resolve);
+      });
+      const passes = new Wire(port, 'GET /x HTTP/1.1\r\nhost: m\r\n\r\n');
+      const tunnel = new Wire(port, `GET /ws HTTP/1.1\r\nhost: m\r\n${websocket}\r\n`);
+      assert.equal(await batch, { failure: 'unreachable' });
+      assert.equal(await call, { failure: 'unreachable' });
+      for (const wire of [passes, tunnel]) {
+        await wire.sees('PL_UPSTREAM_UNREACHABLE');
+        wire.socket.destroy();
+      }
+      await until(() => pass.active === 0);
+      assert.equal(results, ['unreachable', 'unreachable']);
+      assert.equal(caught, []);
+    } finally {
+      listener.destroy();
+      http2.close();
+      await Promise.all([upstream.close(), pass.close()]);
+      full.stop();
+    }
+  });
+});
+
+suite('bounds: tunnels', (test) => {
+  test('one in which nobody says anything ends on both sides, and gives its place back', () =>
+    withEdge(
+      () => {},
+      async ({ port, model, pass, results }) => {
+        let modelHeard = false;
+        model.on('upgrade', (_request, socket) => {
+          socket.on('end', () => {
+            modelHeard = true;
+            socket.end();
+          });
+          socket.resume();
+          socket.write(switching);
+        });
+        const wire = new Wire(port, `GET /ws HTTP/1.1\r\nhost: m\r\n${websocket}\r\n`);
+        await wire.closes();
+        await until(() => modelHeard && pass.active === 0);
+        assert.match(wire.seen, /^HTTP\/1\.1 101 /);
+        assert.equal(results, ['upgrade']);
+      },
+      { bodies: { tunnelIdleMs: 200 } },
+    ));
+});
+
+suite('bounds: replies that nobody reads', (test) => {
+  test('beyond the bytes that they may hold the oldest one is broken off, never the newest', async () => {
+    const unread = new UnreadReplies({ bytes: 20 * megabyte, ms: 600_000 });
+    const responses: ServerResponse[] = [];
+    const server = createServer((_request, response) => {
+      response.on('error', () => {});
+      responses.push(response);
+      const bytes = 16 * megabyte;
+      response.end(Buffer.alloc(bytes));
+      unread.wrote(response, bytes);
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    const ask = async (count: number) => {
+      const wire = new Wire(port, 'GET / HTTP/1.1\r\nhost: m\r\n\r\n');
+      wire.socket.pause();
+      await until(() => responses.length === count);
+      return wire;
+    };
+    const wires = [await ask(1)];
+    assert.not(responses[0]?.destroyed);
+    assert.is(unread.bytes, 16 * megabyte);
+    wires.push(await ask(2));
+    assert.ok(responses[0]?.destroyed);
+    assert.not(responses[1]?.destroyed);
+    assert.is(unread.bytes, 16 * megabyte);
+    wires[1]?.socket.destroy();
+    await until(() => unread.bytes === 0, 'what a caller who left held');
+    wires[0]?.socket.destroy();
+    unread.stop();
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  });
+
+  test('what is too old is ended, the oldest first; what began anew or ended by itself is not', async () => {
+    const ended: string[] = [];
+    const watch = new AgeWatch<string>(100, (each) => ended.push(each));
+    for (const each of ['first', 'second', 'gone']) watch.add(each);
+    watch.delete('gone');
+    await until(() => ended.length === 2);
+    assert.equal(ended, ['first', 'second']);
+    assert.is(watch.size, 0);
+    watch.stop();
+  });
+});
