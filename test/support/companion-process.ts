@@ -7,6 +7,8 @@ import { fileURLToPath } from 'node:url';
 export interface ProcessState {
   readonly heapUsed: number;
   readonly external: number;
+  /** Of the heap, what is compiled code: it grows for minutes as more of the program has run often, whatever is held. */
+  readonly code: number;
   readonly rss: number;
   readonly handles: number;
   /** Descriptors of the process; 0 where the system does not show them. */
