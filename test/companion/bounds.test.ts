@@ -1,4 +1,5 @@
 import { createServer, type ServerResponse } from 'node:http';
+import { createServer as createHttp2Server } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import * as assert from 'uvu/assert';
 import { AgeWatch } from '../../src/companion/age-watch.ts';
@@ -56,6 +57,57 @@ suite('bounds: a model that takes no connection', (test) => {
       await Promise.all([upstream.close(), pass.close()]);
       full.stop();
     }
+  });
+});
+
+suite('bounds: a connection over HTTP/2 that is dead', (test) => {
+  test('a call that met it is sent again, once, where the budget allows, and never one that came to a live one', async () => {
+    let seen = 0;
+    let dies = (_call: number) => false;
+    const model = createHttp2Server();
+    model.on('session', (session) => session.on('error', () => {}));
+    model.on('stream', (stream) => {
+      stream.on('error', () => {});
+      if (dies(++seen)) return stream.session?.destroy();
+      stream.respond({ ':status': 200, 'content-type': 'application/grpc', 'grpc-status': '0' }, { endStream: true });
+    });
+    await new Promise<void>((resolve) => model.listen(0, '127.0.0.1', resolve));
+    const upstream = new Http2Upstream(new URL(`http://127.0.0.1:${(model.address() as AddressInfo).port}`), 4);
+    let asked = 0;
+    const call = (mayRetry: boolean) =>
+      new Promise<UpstreamEnd>((resolve) => {
+        const allowed = () => {
+          asked++;
+          return mayRetry;
+        };
+        callUnary(upstream, { ':method': 'POST', ':path': '/x' }, [Buffer.from('x')], allowed, resolve);
+      });
+    const isAnswer = (end: UpstreamEnd) => !('failure' in end);
+    /** The call after the next one dies with its connection, which has answered by then. On a slow machine it may take too long to be told. */
+    const metDead = async (mayRetry: boolean, deaths: number): Promise<UpstreamEnd> => {
+      for (let tries = 0; tries < 50; tries++) {
+        dies = () => false;
+        assert.ok(isAnswer(await call(true)), 'a live one');
+        const first = seen + 1;
+        dies = (number) => number >= first && number < first + deaths;
+        asked = 0;
+        const end = await call(mayRetry);
+        if (asked > 0) return end;
+      }
+      throw new Error('no connection died soon enough');
+    };
+    assert.ok(isAnswer(await metDead(true, 1)));
+    assert.is(asked, 1);
+    assert.equal(await metDead(false, 1), { failure: 'reset' });
+    assert.equal(await metDead(true, 2), { failure: 'reset' }, 'once');
+    assert.is(asked, 1);
+    // The first call of a connection may have been read.
+    dies = () => true;
+    asked = 0;
+    assert.equal(await call(true), { failure: 'reset' });
+    assert.is(asked, 0);
+    upstream.close();
+    await new Promise((resolve) => model.close(resolve));
   });
 });
 
