@@ -1,7 +1,7 @@
 import { Pool } from 'undici';
 import { Random } from '../../src/simulator/random.ts';
 import type { Seen } from '../contract/asked.ts';
-import type { CompanionProcess } from '../support/companion-process.ts';
+import { CompanionProcess } from '../support/companion-process.ts';
 import { type FaultName, FaultPlan, faultNames, faultOf } from '../support/faults/fault-model.ts';
 import { type FaultyCall, FaultyUpstream } from '../support/faults/faulty-upstream.ts';
 import { callGrpc, GrpcConnections, grpcManners, misbehaveOverGrpc } from './grpc-callers.ts';
@@ -149,6 +149,25 @@ export class Chaos {
     const seen = this.#seen.get(call);
     if (!seen) return { headers: { 'content-type': 'application/json' }, body: Buffer.from('{}') };
     return replyTo(driverOfCall(call), seen, fault);
+  }
+}
+
+/** Runs a body against a companion of its own in front of this model, and stops both whatever happens. */
+export async function againstCompanion(
+  chaos: Chaos,
+  flags: readonly string[],
+  body: (companion: CompanionProcess) => Promise<void>,
+): Promise<void> {
+  const upstream = `http://127.0.0.1:${await chaos.upstream.start()}`;
+  try {
+    const companion = await CompanionProcess.start(['--upstream', upstream, ...chaosFlags, ...flags]);
+    try {
+      await body(companion);
+    } finally {
+      companion.stop();
+    }
+  } finally {
+    await chaos.upstream.stop();
   }
 }
 

@@ -4,12 +4,12 @@
 //   npm run chaos                                          100,000 requests
 //   npm run chaos -- --requests 1000000 --seed 7 --report  writes docs/reports/chaos.md too
 import { provenance } from '../../bench/provenance.ts';
-import { CompanionProcess, type ProcessState } from '../support/companion-process.ts';
+import type { ProcessState } from '../support/companion-process.ts';
 import { growthLine, growths } from '../support/memory-verdict.ts';
 import { Progress } from '../support/progress.ts';
 import { table, writeReport } from '../support/reports.ts';
 import { runCommand, wholeFrom } from '../support/run-command.ts';
-import { Chaos, chaosFlags, wrongAtTheEnd } from './chaos.ts';
+import { againstCompanion, Chaos, wrongAtTheEnd } from './chaos.ts';
 
 /** What a run is looked at: memory after so many parts of it. */
 const parts = 12;
@@ -33,11 +33,9 @@ const { requests, seed, report } = runCommand(
 const from = provenance();
 const started = performance.now();
 const chaos = new Chaos(seed);
-const upstream = `http://127.0.0.1:${await chaos.upstream.start()}`;
-const companion = await CompanionProcess.start(['--upstream', upstream, ...chaosFlags]);
 const states: ProcessState[] = [];
 const failures: string[] = [];
-try {
+await againstCompanion(chaos, [], async (companion) => {
   const progress = new Progress(() => {
     const share = Math.floor((100 * chaos.ended) / requests);
     const perSecond = Math.round((1000 * chaos.ended) / (performance.now() - started));
@@ -53,10 +51,7 @@ try {
   }
   progress.end();
   failures.push(...(await wrongAtTheEnd(companion, chaos)));
-} finally {
-  companion.stop();
-  await chaos.upstream.stop();
-}
+});
 
 const { ledger } = chaos;
 const { counts } = ledger;

@@ -9,8 +9,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { provenance } from '../../bench/provenance.ts';
 import { Random } from '../../src/simulator/random.ts';
-import { Chaos, chaosFlags, wrongAtTheEnd } from '../chaos/chaos.ts';
-import { CompanionProcess, type ProcessState } from '../support/companion-process.ts';
+import { againstCompanion, Chaos, wrongAtTheEnd } from '../chaos/chaos.ts';
+import type { ProcessState } from '../support/companion-process.ts';
 import { SinkDouble } from '../support/event-sink.ts';
 import { growthLine, growths } from '../support/memory-verdict.ts';
 import { table, writeReport } from '../support/reports.ts';
@@ -42,17 +42,15 @@ sink.answer = () => {
 };
 const folder = mkdtempSync(join(tmpdir(), 'paceline-soak-'));
 const chaos = new Chaos(seed);
-const upstream = `http://127.0.0.1:${await chaos.upstream.start()}`;
 const logTo = `http://127.0.0.1:${await sink.start()}/`;
-const companion = await CompanionProcess.start([
-  ...['--upstream', upstream, ...chaosFlags],
+const flags = [
   // Collectors of spans that are not there are part of it.
   ...['--log-url', logTo, '--trace-endpoint', 'http://127.0.0.1:9', '--trace-share', '0.1', '--access-log', '0.01'],
   ...['--record', join(folder, 'r.plr'), '--record-bytes', '2MB', '--request-log', 'true'],
-]);
+];
 const states: ProcessState[] = [];
 const failures: string[] = [];
-try {
+await againstCompanion(chaos, flags, async (companion) => {
   const until = performance.now() + seconds * 1000;
   for (let round = 1; performance.now() < until && !companion.gone; round++) {
     const roundEnds = performance.now() + roundSeconds * 1000;
@@ -67,12 +65,10 @@ try {
     );
   }
   if (!companion.gone) failures.push(...(await wrongAtTheEnd(companion, chaos)));
-} finally {
-  companion.stop();
-  await chaos.upstream.stop();
+}).finally(async () => {
   await sink.stop();
   rmSync(folder, { recursive: true });
-}
+});
 
 const { ledger } = chaos;
 if (ledger.wrongs > 0) failures.push(`${ledger.wrongs} requests or calls were wrong:`, ...ledger.wrong);
