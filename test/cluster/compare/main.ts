@@ -25,6 +25,7 @@ import { gatewayPort, nodeAddress, paths, projectRoot } from '../settings.ts';
 import { applyAsUser, get, isReady, kubectl, livePods, ready, temporaryNamespace, until } from '../support/cluster.ts';
 import { installPaceline } from '../support/paceline.ts';
 import { predict } from '../support/requests.ts';
+import { running } from '../up.ts';
 import { judge, type Outcome } from './bars.ts';
 import { htmlPage, markdownPage } from './page.ts';
 import { sloMs, type Way, ways } from './ways.ts';
@@ -39,7 +40,10 @@ const { values } = parseArgs({
 });
 const self = fileURLToPath(import.meta.url);
 
-if (!values.inside) {
+if (!values.inside && !running()) {
+  console.error('the cluster is not up: npm run cluster:up starts it');
+  process.exitCode = 1;
+} else if (!values.inside) {
   // k6 and this program talk to pods: both belong into the cluster's network.
   const [program, ...prefix] = enterNetwork;
   const command = [...prefix, process.execPath, '--import', 'tsx', self, '--inside', ...process.argv.slice(2)];
