@@ -182,9 +182,9 @@ export class BatchCall {
   #tellCircuit(end: UpstreamEnd, ms: number, entry: Entry): void {
     const { circuit, hardTimeoutMs } = this.#context;
     this.#entry = undefined;
-    // Whoever answers in another protocol is there.
-    if (!('failure' in end) || end.failure === 'too-large' || end.failure === 'protocol') return circuit.answered();
     const now = performance.now();
+    // Whoever answers in another protocol is there.
+    if (!('failure' in end) || end.failure === 'too-large' || end.failure === 'protocol') return circuit.answered(now);
     const { failure } = end;
     // A caller may allow the model little time: that says nothing about the model.
     const silent = failure === 'aborted' && this.#timedOut && ms >= hardTimeoutMs() * silentShare;

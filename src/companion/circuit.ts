@@ -47,7 +47,11 @@ export class Circuit {
   readonly #onChange: (state: CircuitState, how?: Absence) => void;
   #state: CircuitState = 'closed';
   #failures = 0;
+  /** When the first of these failures was known. */
   #failingSince = 0;
+  /** Since when nobody who is among these failures was answered, nor anybody else. */
+  #silentSince = 0;
+  #answeredAt = Number.NEGATIVE_INFINITY;
   #pauseMs = 0;
   /** When it may be tried again. */
   #tryAt = 0;
@@ -87,8 +91,9 @@ export class Circuit {
   }
 
   /** The model answered, whatever it said. */
-  answered(): void {
+  answered(now: number): void {
     this.#failures = 0;
+    this.#answeredAt = now;
     this.#answeredEver = true;
     if (this.#state === 'closed') return;
     this.#state = 'closed';
@@ -100,7 +105,7 @@ export class Circuit {
    * A call found no model.
    *
    * @param how told to whoever hears of changes
-   * @param sentAt when it was made; a call that was answered by nothing was in vain from then on
+   * @param sentAt when it was made; one that was silent was so from then on, or since the model last answered somebody else
    * @param overMs for how long calls must have been in vain: for a model that is silent as long as its callers would
    *   wait, because one that only pauses still serves them
    */
@@ -113,8 +118,11 @@ export class Circuit {
       this.#open(now, Math.min(pauseMaxMs, this.#pauseMs * grows));
       return;
     }
-    if (this.#failures++ === 0) this.#failingSince = sentAt;
-    if (this.#failures < failures || now - this.#failingSince < overMs) return;
+    const silentSince = Math.max(sentAt, this.#answeredAt);
+    if (this.#failures++ === 0) [this.#failingSince, this.#silentSince] = [now, silentSince];
+    else this.#silentSince = Math.min(this.#silentSince, silentSince);
+    const since = how === 'silent' ? this.#silentSince : this.#failingSince;
+    if (this.#failures < failures || now - since < overMs) return;
     this.#open(now, firstPauseMs);
     this.#onChange('open', how);
   }

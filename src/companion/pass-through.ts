@@ -218,7 +218,7 @@ export class PassThrough implements RelayOwner {
   }
 
   heard(): void {
-    this.#shared.circuit.answered();
+    this.#shared.circuit.answered(performance.now());
   }
 
   sendAgain(options: Dispatcher.DispatchOptions, relay: Relay): boolean {

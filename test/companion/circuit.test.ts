@@ -8,7 +8,7 @@ const { failures, failingMs, firstPauseMs, pauseMaxMs, tryMs } = circuitTerms;
 /** A circuit of which so many calls in a row, this far apart, found no model. */
 function failing(times: number, apartMs: number, answeredBefore = true): { circuit: Circuit; now: number } {
   const circuit = new Circuit();
-  if (answeredBefore) circuit.answered();
+  if (answeredBefore) circuit.answered(0);
   let now = 0;
   for (let i = 0; i < times; i++) {
     circuit.absent(now, circuit.enter(now), 'reset');
@@ -37,11 +37,31 @@ suite('circuit', (test) => {
     assert.is(circuit.state, 'open');
   });
 
+  test('calls that one worker let wait say nothing of a model that answered others meanwhile', () => {
+    const circuit = new Circuit();
+    const hardTimeoutMs = 1000;
+    circuit.answered(hardTimeoutMs - 1);
+    for (let i = 0; i < 2 * failures; i++) circuit.absent(hardTimeoutMs, 'goes', 'silent', 0, hardTimeoutMs);
+    assert.is(circuit.state, 'closed', 'it answered a moment ago');
+    circuit.absent(2 * hardTimeoutMs - 1, 'goes', 'silent', hardTimeoutMs, hardTimeoutMs);
+    assert.is(circuit.state, 'open', 'nothing was answered ever since');
+  });
+
+  test('a reset behind silence opens it no sooner than one behind resets', () => {
+    const circuit = new Circuit();
+    const hardTimeoutMs = 1000;
+    for (let i = 1; i < failures; i++) circuit.absent(500, 'goes', 'silent', 0, hardTimeoutMs);
+    circuit.absent(501, 'goes', 'reset');
+    assert.is(circuit.state, 'closed', 'all at one moment');
+    circuit.absent(500 + failingMs, 'goes', 'reset');
+    assert.is(circuit.state, 'open');
+  });
+
   test('an answer between failures begins the count anew', () => {
     const circuit = new Circuit();
     for (let now = 0; now < 10_000; now += 50) {
       circuit.absent(now, 'goes', 'reset');
-      if ((now / 50) % (failures - 1) === 0) circuit.answered();
+      if ((now / 50) % (failures - 1) === 0) circuit.answered(now);
     }
     assert.is(circuit.state, 'closed');
   });
@@ -62,7 +82,7 @@ suite('circuit', (test) => {
     assert.is(circuit.enter(now + firstPauseMs), 'tries');
     assert.is(circuit.state, 'half-open');
     assert.is(circuit.enter(now + firstPauseMs), 'refused', 'one at a time');
-    circuit.answered();
+    circuit.answered(now);
     assert.is(circuit.state, 'closed');
     assert.is(circuit.enter(now + firstPauseMs), 'goes');
   });
@@ -77,7 +97,7 @@ suite('circuit', (test) => {
       pause = Math.min(pauseMaxMs, pause * 2);
     }
     assert.is(pause, pauseMaxMs);
-    circuit.answered();
+    circuit.answered(now);
     for (let i = 0; i < failures; i++) {
       now += failingMs;
       circuit.absent(now, 'goes', 'reset');
@@ -132,7 +152,7 @@ suite('circuit', (test) => {
           assert.is(entry === 'refused', refuses, 'who asks and who enters hear the same');
           if (entry === 'tries') assert.ok(circuit.refuses(now), 'the next one waits');
           if (entry === 'refused') continue;
-          if (what === 'answered') circuit.answered();
+          if (what === 'answered') circuit.answered(now);
           else if (what === 'absent') circuit.absent(now, entry, 'reset');
           else circuit.abandoned(now, entry);
           if (what === 'answered') assert.is(circuit.state, 'closed');

@@ -21,11 +21,11 @@ const targetMin = 0.01;
 /** A target that moves by less is not written: learned latencies are never twice the same. */
 const deadband = 0.1;
 /**
- * How long Knative may take to carry annotations over to the PodAutoscaler. Its client allows itself some forty writes a
- * second: with thousands of services that we meet for the first time it is busy for minutes.
+ * How long nothing of ours may arrive at a PodAutoscaler, to which Knative carries annotations over. Its client allows itself
+ * some forty writes a second: with thousands of services that we meet for the first time it is busy for minutes.
  */
 const carriedWithinMs = 180_000;
-const remembered = 50_000;
+const behindMax = 50_000;
 
 /**
  * Steers Knative's own autoscaler by annotations of Revisions, which are carried over to the PodAutoscaler live since
@@ -34,8 +34,11 @@ const remembered = 50_000;
 export class Steer implements Actuator<SteerPlan, ObservedService> {
   readonly name = 'steer';
   readonly #limit = new WriteLimit();
-  /** When a revision was last written, by UID: what is not carried over long after is never going to be. */
-  readonly #written = new Map<string, number>();
+  /**
+   * Of revisions whose PodAutoscaler lacks something of ours, by UID, since when it says the same: it never follows if it says so
+   * for long, however often we write meanwhile.
+   */
+  readonly #behind = new Map<string, { readonly sinceMs: number; readonly said: string }>();
 
   async apply({ plan, floors }: SteerPlan, observed: ObservedService, context: ActuationContext): Promise<Actuation> {
     const changes: string[] = [];
@@ -67,9 +70,11 @@ export class Steer implements Actuator<SteerPlan, ObservedService> {
       [...fields].map((field) => [field, revision.annotations[prefix + field] ?? null]),
     );
     const { write, lost, foreign } = claim(held, present, settled);
+    const follows = this.#behindMs(revision, held?.applied ?? {}, context.monotonicMs) < carriedWithinMs;
+    const unsupported = follows ? {} : { refused: neverFollows(revision) };
     if (!write) {
       if (lost) return refusal('ForeignWriter', `${revision.name}: somebody else writes the autoscaling annotations`);
-      return this.#carried(revision, settled, context.nowMs);
+      return { changes: [], ...unsupported };
     }
     if (!context.leads()) return refusal('NotLeader', 'the lease was lost');
     // More replicas never wait: a promise is at stake, and the plan has its own brake.
@@ -80,11 +85,9 @@ export class Steer implements Actuator<SteerPlan, ObservedService> {
     if (lost) {
       return refusal('ForeignWriter', `${revision.name}: somebody else changed ${foreign.join(', ')} three times`);
     }
-    this.#written.delete(revision.uid);
-    this.#written.set(revision.uid, context.nowMs);
-    if (this.#written.size > remembered) this.#written.delete(this.#written.keys().next().value as string);
     return {
       changes: Object.entries(settled).flatMap(([field, value]) => told(revision, field, present[field], value)),
+      ...unsupported,
     };
   }
 
@@ -103,15 +106,20 @@ export class Steer implements Actuator<SteerPlan, ObservedService> {
     await api.apply(kinds.revision, { metadata: { namespace, name, resourceVersion, annotations } }, { force: true });
   }
 
-  #carried(revision: ObservedRevision, wanted: Record<string, string>, nowMs: number): Actuation {
-    const written = this.#written.get(revision.uid);
-    const there = revision.podAutoscaler?.annotations;
-    if (!there || written === undefined || nowMs - written < carriedWithinMs) return { changes: [] };
-    if (Object.entries(wanted).every(([field, value]) => there[prefix + field] === value)) return { changes: [] };
-    return refusal(
-      'Unsupported',
-      `${revision.name}: its PodAutoscaler does not follow its annotations, as before Knative 1.21: update Knative`,
-    );
+  /** For how long its PodAutoscaler has said the same, which is not what we applied; ms. 0 where it follows. */
+  #behindMs({ uid, podAutoscaler }: ObservedRevision, applied: Holding['applied'], nowMs: number): number {
+    const there = podAutoscaler?.annotations;
+    if (!there || Object.entries(applied).every(([field, value]) => there[prefix + field] === value)) {
+      this.#behind.delete(uid);
+      return 0;
+    }
+    const said = JSON.stringify(there);
+    const known = this.#behind.get(uid);
+    if (known?.said === said) return nowMs - known.sinceMs;
+    this.#behind.delete(uid);
+    this.#behind.set(uid, { sinceMs: nowMs, said });
+    if (this.#behind.size > behindMax) this.#behind.delete(this.#behind.keys().next().value as string);
+    return 0;
   }
 
   async #release(revision: ObservedRevision, context: ActuationContext): Promise<void> {
@@ -128,7 +136,7 @@ export class Steer implements Actuator<SteerPlan, ObservedService> {
     } catch (error) {
       if (!isNotFound(error)) throw error;
     }
-    this.#written.delete(revision.uid);
+    this.#behind.delete(revision.uid);
   }
 }
 
@@ -174,6 +182,13 @@ function settle(applied: Readonly<Record<string, string>>, wanted: Record<string
 
 function told(revision: ObservedRevision, field: string, before: string | null | undefined, now: string): string[] {
   return before === now ? [] : [`revision ${revision.name}: ${field} ${before ?? 'unset'} -> ${now}`];
+}
+
+function neverFollows({ name }: ObservedRevision): NonNullable<Actuation['refused']> {
+  return {
+    reason: 'Unsupported',
+    message: `${name}: its PodAutoscaler does not follow its annotations, as before Knative 1.21: update Knative`,
+  };
 }
 
 function refusal(reason: ActuationRefusal, message: string): Actuation {

@@ -14,11 +14,14 @@ function rig(annotations: Record<string, string> = {}) {
   const api = new ApiDouble();
   const labels = { 'serving.kserve.io/inferenceservice': 'm', component: 'predictor' };
   api.seed(kinds.revision, { metadata: { ...at, labels, annotations } });
-  const steer = new Steer();
   let nowMs = 1_000_000;
+  /** What Knative has carried over; nothing to see while that is not asked for. */
+  let carried: Record<string, string> | undefined;
+  let steer = new Steer();
   const observed = (maxReplicas = 0): ObservedService => {
     const revision = projectRevision(api.peek(kinds.revision, at) as never);
-    return { revisions: [{ ...revision, podAutoscaler: undefined, trafficPercent: 100 }], maxReplicas } as never;
+    const podAutoscaler = carried && { annotations: carried };
+    return { revisions: [{ ...revision, podAutoscaler, trafficPercent: 100 }], maxReplicas } as never;
   };
   const context = (leads = true) => ({
     api,
@@ -40,6 +43,12 @@ function rig(annotations: Record<string, string> = {}) {
       nowMs += ms;
     },
     annotations: () => api.peek(kinds.revision, at)?.metadata.annotations ?? {},
+    carry: (annotations: Record<string, string>) => {
+      carried = annotations;
+    },
+    restart: () => {
+      steer = new Steer();
+    },
   };
 }
 
@@ -62,6 +71,35 @@ suite('steer', (test) => {
       assert.unreachable();
     } catch (error) {
       assert.is((error as { status: number }).status, 409);
+    }
+  });
+
+  test('a Knative that carries nothing over is found out though we write again and again, and start anew', async () => {
+    const { apply, later, carry, restart } = rig();
+    carry({});
+    const refusals = async (minutes: number, minScale: (minute: number) => number) => {
+      const reasons: (string | undefined)[] = [];
+      for (let minute = 0; minute <= minutes; minute++) {
+        if (minute > 0) later(60_000);
+        reasons.push((await apply({ minScale: minScale(minute) })).refused?.reason);
+      }
+      return reasons;
+    };
+    const changing = await refusals(5, (minute) => 2 + minute);
+    assert.equal(changing.slice(0, 4), Array(4).fill(undefined), 'it may be busy with others');
+    assert.equal(changing.slice(4), ['Unsupported', 'Unsupported']);
+    restart();
+    assert.equal(await refusals(3, () => 7), [undefined, undefined, undefined, 'Unsupported']);
+  });
+
+  test('a Knative that is minutes behind is not, as long as anything of ours arrives', async () => {
+    const { apply, later, carry, annotations } = rig();
+    const behind: Record<string, string>[] = [{}, {}];
+    for (let minute = 0; minute < 10; minute++) {
+      carry(behind[minute] as Record<string, string>);
+      assert.is((await apply({ minScale: 2 + minute })).refused, undefined, `minute ${minute}`);
+      behind.push(annotations());
+      later(60_000);
     }
   });
 
