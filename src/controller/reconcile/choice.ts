@@ -4,7 +4,7 @@ import { refuses } from '../../policy/problem.ts';
 import type { ServicePolicy } from '../../policy/service-policy.ts';
 import type { Target } from './projections.ts';
 import type { Finding } from './status.ts';
-import type { StoredPolicy } from './world.ts';
+import type { StoredPolicy } from './stored-policies.ts';
 
 /** Which policy holds for a service, and what is said about it and the others. */
 export interface Choice {

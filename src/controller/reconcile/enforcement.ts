@@ -13,7 +13,7 @@ import type { HeardFrom } from './problem.ts';
 import type { RolloutOutcome, RolloutStep } from './rollout-step.ts';
 import type { ServiceMemory } from './service-memory.ts';
 import type { Finding } from './status.ts';
-import type { StoredPolicy } from './world.ts';
+import type { StoredPolicy } from './stored-policies.ts';
 
 export interface Enforceable {
   readonly key: string;

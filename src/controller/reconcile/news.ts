@@ -3,7 +3,7 @@ import { classKey } from '../actuators/autoscaler-class.ts';
 import { originalKey, parseHolding } from '../actuators/originals.ts';
 import type { ProjectedPodAutoscaler } from './pod-autoscalers.ts';
 import type { ProjectedRevision } from './projections.ts';
-import type { StoredPolicy } from './world.ts';
+import type { StoredPolicy } from './stored-policies.ts';
 
 // Which changes of an object are a reason to look at its service at once. What we wrote ourselves at the end of a pass is
 // none: thousands of services would be planned for twice because something was planned for them.

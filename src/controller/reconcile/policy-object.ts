@@ -3,7 +3,7 @@ import { isConflict, isNotFound, KubeError } from '../../kube/kube-error.ts';
 import { kinds } from '../../kube/objects.ts';
 import { madeByControllerLabel } from '../../policy/inference-policy.ts';
 import type { Target } from './projections.ts';
-import type { StoredPolicy } from './world.ts';
+import type { StoredPolicy } from './stored-policies.ts';
 
 /** The name of the InferencePolicy that the controller makes for a service. */
 export function policyNameOf({ kind, name }: Target['target']): string {

@@ -35,8 +35,9 @@ import { restrained } from './restraint.ts';
 import { scoreOf } from './score.ts';
 import { ServiceMemory } from './service-memory.ts';
 import { differs, type Finding, type Findings, type Observations, planMessage, statusOf } from './status.ts';
+import type { StoredPolicy } from './stored-policies.ts';
 import type { Warnings } from './warnings.ts';
-import type { StoredPolicy, World } from './world.ts';
+import type { World } from './world.ts';
 
 export interface ReconcilerParts {
   readonly api: KubeApi;

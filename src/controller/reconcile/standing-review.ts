@@ -2,7 +2,7 @@ import type { PriceList } from '../../policy/price-list.ts';
 import type { Problem } from '../../policy/problem.ts';
 import { reviewService } from '../../policy/review-service.ts';
 import type { Target } from './projections.ts';
-import type { StoredPolicy } from './world.ts';
+import type { StoredPolicy } from './stored-policies.ts';
 
 /**
  * What admission would say about one service as it stands now. It is said again by the controller, because admission may

@@ -1,6 +1,5 @@
 import { Informer, type InformerOptions, type InformerTools } from '../../kube/informer.ts';
-import { type KubeObject, keyOf, kinds } from '../../kube/objects.ts';
-import { type InferencePolicy, readInferencePolicy } from '../../policy/inference-policy.ts';
+import { keyOf, kinds } from '../../kube/objects.ts';
 import {
   choosePriceList,
   dearestPrice,
@@ -32,16 +31,7 @@ import {
   serviceKeyOf,
   type Target,
 } from './projections.ts';
-
-/** An InferencePolicy as it is stored: what does not fit the schema is kept out, with what is wrong. */
-export interface StoredPolicy {
-  readonly name: string;
-  readonly namespace: string;
-  readonly service: string;
-  readonly value: InferencePolicy;
-  readonly generation: number;
-  readonly holding: string | undefined;
-}
+import { projectPolicy, type StoredPolicy, withoutManagedFields } from './stored-policies.ts';
 
 export interface WorldOptions extends InformerTools {
   readonly log: Log;
@@ -274,19 +264,4 @@ function podSelectors(knative: boolean, kserve: boolean): string[] {
     ...(knative ? ['serving.knative.dev/revision'] : []),
     ...(kserve ? ['serving.kserve.io/inferenceservice,!serving.knative.dev/revision'] : []),
   ];
-}
-
-function projectPolicy(object: KubeObject): StoredPolicy | undefined {
-  const { value } = readInferencePolicy(withoutManagedFields(object));
-  const { name, namespace = '', generation = 0, annotations } = object.metadata;
-  if (!value) return undefined;
-  const { kind, name: target } = value.spec.targetRef;
-  const service = serviceKeyOf({ kind, namespace, name: target });
-  return { name, namespace, service, value, generation, holding: annotations?.['paceline.dev/original'] };
-}
-
-/** Who wrote which field is longer than the rest of an object, and of no use here. */
-function withoutManagedFields(object: KubeObject): KubeObject {
-  const { managedFields: _, ...metadata } = object.metadata;
-  return { ...object, metadata };
 }
