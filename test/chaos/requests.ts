@@ -2,8 +2,8 @@ import { type Asked, type Driver, plain, type Written } from '../contract/asked.
 import { binaryDriver } from '../contract/binary-driver.ts';
 import { grpcDriver } from '../contract/grpc-driver.ts';
 import { v1Driver, v2Driver } from '../contract/json-driver.ts';
-import type { FaultName, Transport } from '../support/faults/fault-model.ts';
-import type { FaultyCall, FaultyReply } from '../support/faults/faulty-upstream.ts';
+import type { FaultName, FaultyReply, Transport } from '../support/faults/fault-model.ts';
+import type { FaultyCall } from '../support/faults/faulty-upstream.ts';
 
 const drivers: readonly Driver[] = [v1Driver, v2Driver, binaryDriver, grpcDriver];
 /** Lanes are used for a part of the run: a reply that cannot be split ends batching in its lane for good. */

@@ -20,6 +20,12 @@ export type Effect =
 
 export type Transport = 'http' | 'grpc';
 
+/** What the model says where nothing goes wrong with the way to say it. */
+export interface FaultyReply {
+  readonly body: Buffer;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
 export interface Fault {
   readonly effect: Effect;
   /** The statuses that it answers with. */

@@ -6,7 +6,7 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2';
 import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net';
-import type { FaultName, Transport } from './fault-model.ts';
+import type { FaultName, FaultyReply, Transport } from './fault-model.ts';
 import { replyOverGrpc } from './grpc-replies.ts';
 import { replyOverHttp } from './http-replies.ts';
 
@@ -16,12 +16,6 @@ export interface FaultyCall {
   readonly url: string;
   readonly headers: IncomingHttpHeaders;
   readonly body: Buffer;
-}
-
-/** What the model says where nothing goes wrong with the way to say it. */
-export interface FaultyReply {
-  readonly body: Buffer;
-  readonly headers: Readonly<Record<string, string>>;
 }
 
 /** What a test decides, and hears. */

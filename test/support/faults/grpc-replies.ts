@@ -1,6 +1,5 @@
 import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
-import { type FaultName, faultOf } from './fault-model.ts';
-import type { FaultyReply } from './faulty-upstream.ts';
+import { type FaultName, type FaultyReply, faultOf } from './fault-model.ts';
 
 const head = { ':status': 200, 'content-type': 'application/grpc' };
 /** Pieces of a reply that dribbles, and the pause between two; ms. */

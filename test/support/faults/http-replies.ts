@@ -1,7 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { type FaultName, faultOf } from './fault-model.ts';
-import type { FaultyReply } from './faulty-upstream.ts';
+import { type FaultName, type FaultyReply, faultOf } from './fault-model.ts';
 
 /** Pieces of a reply that dribbles, and the pause between two; ms. */
 const pieces = 4;
