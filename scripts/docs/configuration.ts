@@ -1,4 +1,4 @@
-import { neutralHeaders } from '../../src/companion/headers.ts';
+import { neutralHeaders } from '../../src/companion/http/headers.ts';
 import { type AgentFlag, agentFlags } from '../../src/policy/agent-flags.ts';
 import { companionOptionSpecs, variableOf } from '../../src/policy/companion-options.ts';
 import type { OptionSpec } from '../../src/policy/option-spec.ts';

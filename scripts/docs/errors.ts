@@ -1,5 +1,6 @@
+import { grpcStatusOf } from '../../src/companion/answering/grpc-answer.ts';
 import { type ErrorCode, type ErrorSpec, errorSpecs } from '../../src/companion/errors.ts';
-import { GrpcStatus, grpcStatusOf } from '../../src/companion/grpc-answer.ts';
+import { GrpcStatus } from '../../src/companion/http/grpc-status.ts';
 import { documentRefusals } from '../../src/policy/document-refusals.ts';
 import { problemSpecs } from '../../src/policy/problem-codes.ts';
 import { code, sentence, table } from './markdown.ts';

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { refuseOrBreakOff } from './answering/refusal.ts';
 import type { Guard } from './guard.ts';
-import { refuseOrBreakOff } from './refusal.ts';
 
 /** What the admin port shows. Handlers may be slow; each gets five seconds. */
 export interface AdminPages {

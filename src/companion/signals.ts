@@ -2,9 +2,9 @@ import type { DomainSignals } from '../kernels/batching.ts';
 import type { CompanionOptions } from '../policy/companion-options.ts';
 import type { CompanionMetrics } from '../telemetry/companion-metrics.ts';
 import type { Arrivals } from './arrivals.ts';
-import type { Circuit } from './circuit.ts';
-import type { Lane, LaneTable } from './lanes.ts';
+import type { Lane, LaneTable } from './batching/lanes.ts';
 import type { PolicyInForce } from './policy-in-force.ts';
+import type { Circuit } from './upstream/circuit.ts';
 
 const lanesShown = 32;
 const sizesShown = [1, 4, 16, 32, 64];

@@ -1,7 +1,7 @@
 // Two other ways to stand in front of a model, to compare with: forwarding each request, and batching by a fixed timer.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { Pool } from '../companion/http-client.ts';
+import { Pool } from '../companion/upstream/http-client.ts';
 import type { Measured, Spliced } from '../protocol/protocol.ts';
 import { createProtocols } from '../protocol/protocols.ts';
 

@@ -1,4 +1,4 @@
-import { Pool } from '../companion/http-client.ts';
+import { Pool } from '../companion/upstream/http-client.ts';
 import { quantileOf, timedCall, untilDue } from '../load/timed-call.ts';
 
 /** One kind of request and how to tell whether its answer is right. */

@@ -1,5 +1,5 @@
-import type { Dispatcher, Pool } from '../companion/http-client.ts';
-import { failureOf, type UpstreamFailure } from '../companion/upstream.ts';
+import type { Dispatcher, Pool } from '../companion/upstream/http-client.ts';
+import { failureOf, type UpstreamFailure } from '../companion/upstream/upstream.ts';
 
 /** A call that is due at a time, and given up some time after it. */
 export interface DueCall {

@@ -1,4 +1,4 @@
-import { Pool } from '../companion/http-client.ts';
+import { Pool } from '../companion/upstream/http-client.ts';
 import { quantileOf, timedCall, untilDue } from '../load/timed-call.ts';
 import type { Recording } from '../telemetry/recording.ts';
 import type { RecordedRequest } from '../telemetry/recording-format.ts';

@@ -24,6 +24,15 @@ const layers = [
   ['kernels'],
 ];
 
+/** The same inside the companion. What holds it together is above all of them, what all need is below. */
+const companionLayers = [
+  ['listening', 'batching', 'passing', 'pod'],
+  ['answering'],
+  ['observing'],
+  ['upstream'],
+  ['http'],
+];
+
 const bundleBytesMax = 1_350_000;
 
 /** A file of the bundle, as esbuild describes it. */
@@ -45,6 +54,23 @@ suite('structure', (test) => {
           const to = folderOf(target);
           if (to !== from && layerOf(to) <= layerOf(from)) wrong.push(`${file} -> ${target}`);
         }
+      }
+    }
+    assert.equal(wrong, []);
+  });
+
+  test('inside the companion too', () => {
+    const partOf = (file: string) => /^src\/companion\/([^/]+)\//.exec(file)?.[1];
+    const levelOf = (part: string) => companionLayers.findIndex((layer) => layer.includes(part));
+    const wrong: string[] = [];
+    for (const file of sources) {
+      const from = partOf(file);
+      if (from === undefined) continue;
+      assert.ok(levelOf(from) >= 0, `src/companion/${from} is in no layer`);
+      for (const target of importsOf(file)) {
+        const to = partOf(target);
+        if (to === undefined || to === from) continue;
+        if (levelOf(to) <= levelOf(from)) wrong.push(`${file} -> ${target}`);
       }
     }
     assert.equal(wrong, []);

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import * as assert from 'uvu/assert';
-import { Circuit, type CircuitState, circuitTerms, type Entry } from '../../src/companion/circuit.ts';
+import { Circuit, type CircuitState, circuitTerms, type Entry } from '../../src/companion/upstream/circuit.ts';
 import { suite } from '../support/suite.ts';
 
 const { failures, failingMs, firstPauseMs, pauseMaxMs, tryMs } = circuitTerms;

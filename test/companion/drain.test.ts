@@ -1,5 +1,5 @@
 import * as assert from 'uvu/assert';
-import { doubleField } from '../../src/companion/queue-proxy.ts';
+import { doubleField } from '../../src/companion/pod/queue-proxy.ts';
 import { type Rig, startRig, withRig } from '../support/companion.ts';
 import { until } from '../support/edge.ts';
 import { QueueProxyDouble, statOf } from '../support/queue-proxy-double.ts';

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { type ClientHttp2Stream, connect, constants, type ServerHttp2Stream } from 'node:http2';
 import * as assert from 'uvu/assert';
-import { http2Fields } from '../../src/companion/headers.ts';
+import { http2Fields } from '../../src/companion/http/headers.ts';
 import { withRig } from '../support/companion.ts';
 import { until, withEdge } from '../support/edge.ts';
 import { answerOf, framed, withHttp2Edge } from '../support/http2-edge.ts';

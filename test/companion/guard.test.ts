@@ -1,8 +1,8 @@
 import type { ServerResponse } from 'node:http';
 import { connect as connectHttp2 } from 'node:http2';
 import * as assert from 'uvu/assert';
-import { Circuit } from '../../src/companion/circuit.ts';
 import { Guard } from '../../src/companion/guard.ts';
+import { Circuit } from '../../src/companion/upstream/circuit.ts';
 import type { Log } from '../../src/telemetry/log.ts';
 import { plain, type Written } from '../contract/asked.ts';
 import { grpcDriver } from '../contract/grpc-driver.ts';

@@ -1,9 +1,9 @@
 import type { IncomingMessage } from 'node:http';
 import fc from 'fast-check';
 import * as assert from 'uvu/assert';
-import { headersKey } from '../../src/companion/headers.ts';
-import { LaneKeys } from '../../src/companion/lane-keys.ts';
-import { LaneTable } from '../../src/companion/lanes.ts';
+import { LaneKeys } from '../../src/companion/batching/lane-keys.ts';
+import { LaneTable } from '../../src/companion/batching/lanes.ts';
+import { headersKey } from '../../src/companion/http/headers.ts';
 import { suite } from '../support/suite.ts';
 
 const shared = new Set(['cookie']);

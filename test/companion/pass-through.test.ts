@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type ClientHttp2Stream, connect as connectHttp2 } from 'node:http2';
 import * as assert from 'uvu/assert';
-import { batchHeaders, forHttp2, forwardHeaders, headersKey } from '../../src/companion/headers.ts';
+import { batchHeaders, forHttp2, forwardHeaders, headersKey } from '../../src/companion/http/headers.ts';
 import { withRig } from '../support/companion.ts';
 import { until, Wire, withEdge } from '../support/edge.ts';
 import { suite } from '../support/suite.ts';

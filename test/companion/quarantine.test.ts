@@ -1,5 +1,5 @@
 import * as assert from 'uvu/assert';
-import { Quarantine } from '../../src/companion/quarantine.ts';
+import { Quarantine } from '../../src/companion/batching/quarantine.ts';
 import { suite } from '../support/suite.ts';
 
 const firstPauseMs = 10_000;

@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import * as assert from 'uvu/assert';
-import { LaneKeys } from '../../src/companion/lane-keys.ts';
-import { type Lane, LaneTable } from '../../src/companion/lanes.ts';
-import { Quarantines } from '../../src/companion/quarantines.ts';
+import { LaneKeys } from '../../src/companion/batching/lane-keys.ts';
+import { type Lane, LaneTable } from '../../src/companion/batching/lanes.ts';
+import { Quarantines } from '../../src/companion/batching/quarantines.ts';
 import { nameIn } from '../../src/protocol/message-name.ts';
 import { CompanionMetrics } from '../../src/telemetry/companion-metrics.ts';
 import { RareWarnings } from '../../src/telemetry/log.ts';

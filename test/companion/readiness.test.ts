@@ -2,7 +2,7 @@ import { createServer as createHttp, type RequestListener } from 'node:http';
 import { createServer as createHttp2 } from 'node:http2';
 import { type AddressInfo, createServer as createTcp, type Server } from 'node:net';
 import * as assert from 'uvu/assert';
-import { ModelReadiness } from '../../src/companion/readiness.ts';
+import { ModelReadiness } from '../../src/companion/pod/readiness.ts';
 import { parseReadinessProbe } from '../../src/policy/readiness-probe.ts';
 import { withRig } from '../support/companion.ts';
 import { suite } from '../support/suite.ts';

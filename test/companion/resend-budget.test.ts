@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import * as assert from 'uvu/assert';
-import { ResendBudget, resendReserve, resendShare } from '../../src/companion/resend-budget.ts';
+import { ResendBudget, resendReserve, resendShare } from '../../src/companion/batching/resend-budget.ts';
 import { suite } from '../support/suite.ts';
 
 suite('resend budget', (test) => {

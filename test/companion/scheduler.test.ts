@@ -1,5 +1,5 @@
 import * as assert from 'uvu/assert';
-import type { Exchange } from '../../src/companion/exchange.ts';
+import type { Exchange } from '../../src/companion/batching/exchange.ts';
 import type { BatchingDomain, VerdictSink } from '../../src/kernels/batching.ts';
 import { createBatchingDomain } from '../../src/kernels/batching-domain.ts';
 import { Outcome, Reason } from '../../src/kernels/reasons.ts';

@@ -1,7 +1,7 @@
 import { connect as connectHttp2, createServer, type ServerHttp2Session } from 'node:http2';
 import { type AddressInfo, connect } from 'node:net';
 import * as assert from 'uvu/assert';
-import { watchSession } from '../../src/companion/session-watch.ts';
+import { watchSession } from '../../src/companion/listening/session-watch.ts';
 import { suite } from '../support/suite.ts';
 
 const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');

@@ -1,5 +1,5 @@
 import * as assert from 'uvu/assert';
-import { Renaming, VariantName } from '../../src/companion/variant-name.ts';
+import { Renaming, VariantName } from '../../src/companion/http/variant-name.ts';
 import { plain, type Written } from '../contract/asked.ts';
 import { binaryDriver } from '../contract/binary-driver.ts';
 import { jsonBytesOf, withHttpEdges } from '../contract/edges.ts';

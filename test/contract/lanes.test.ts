@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
 import * as assert from 'uvu/assert';
-import { LaneKeys } from '../../src/companion/lane-keys.ts';
+import { LaneKeys } from '../../src/companion/batching/lane-keys.ts';
 import type { MergeInput, Spliced } from '../../src/protocol/protocol.ts';
 import { createProtocols } from '../../src/protocol/protocols.ts';
 import { suite } from '../support/suite.ts';

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import * as assert from 'uvu/assert';
-import { Pool } from '../../src/companion/http-client.ts';
+import { Pool } from '../../src/companion/upstream/http-client.ts';
 import { quantileOf, timedCall } from '../../src/load/timed-call.ts';
 import { suite } from '../support/suite.ts';
 

@@ -1,9 +1,9 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import * as assert from 'uvu/assert';
-import { Circuit } from '../../src/companion/circuit.ts';
-import { Listener, type ListenerLimits } from '../../src/companion/listener.ts';
-import { type PassLimits, PassThrough } from '../../src/companion/pass-through.ts';
+import { Listener, type ListenerLimits } from '../../src/companion/listening/listener.ts';
+import { type PassLimits, PassThrough } from '../../src/companion/passing/pass-through.ts';
+import { Circuit } from '../../src/companion/upstream/circuit.ts';
 import { strictGuard } from './strict-guard.ts';
 
 /** A listener and a pass-through in front of a model that a test writes, without a companion between them. */

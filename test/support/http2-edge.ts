@@ -10,9 +10,9 @@ import {
 } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import * as assert from 'uvu/assert';
-import { Circuit } from '../../src/companion/circuit.ts';
-import { Listener } from '../../src/companion/listener.ts';
-import { PassThrough } from '../../src/companion/pass-through.ts';
+import { Listener } from '../../src/companion/listening/listener.ts';
+import { PassThrough } from '../../src/companion/passing/pass-through.ts';
+import { Circuit } from '../../src/companion/upstream/circuit.ts';
 import { strictGuard } from './strict-guard.ts';
 
 /** What came back on a stream. `raw` are the pairs of the headers and of the trailers as they came. */

@@ -1,6 +1,6 @@
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { QueueProxyPorts } from '../../src/companion/queue-proxy.ts';
+import type { QueueProxyPorts } from '../../src/companion/pod/queue-proxy.ts';
 
 /** The two pages of Knative's queue-proxy that a companion asks. The cluster's tests use the real one. */
 export class QueueProxyDouble {

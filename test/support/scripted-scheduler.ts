@@ -1,8 +1,8 @@
 import { EventEmitter } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Carrier } from '../../src/companion/carrier.ts';
-import { Exchange } from '../../src/companion/exchange.ts';
-import { type Dispatched, Scheduler } from '../../src/companion/scheduler.ts';
+import type { Carrier } from '../../src/companion/batching/carrier.ts';
+import { Exchange } from '../../src/companion/batching/exchange.ts';
+import { type Dispatched, Scheduler } from '../../src/companion/batching/scheduler.ts';
 import type { BatchingDomain, DomainSettings } from '../../src/kernels/batching.ts';
 import { createBatchingDomain } from '../../src/kernels/batching-domain.ts';
 import type { Reason } from '../../src/kernels/reasons.ts';

@@ -1,10 +1,10 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import * as assert from 'uvu/assert';
-import type { Resend } from '../../src/companion/batch-parts.ts';
+import type { Resend } from '../../src/companion/batching/batch-parts.ts';
+import { quarantineReasons } from '../../src/companion/batching/quarantine.ts';
 import type { EventResult } from '../../src/companion/observing/event-queue.ts';
-import { quarantineReasons } from '../../src/companion/quarantine.ts';
-import type { UpstreamFailure } from '../../src/companion/upstream.ts';
+import type { UpstreamFailure } from '../../src/companion/upstream/upstream.ts';
 import type { SplitFailure } from '../../src/protocol/protocol.ts';
 import { CompanionMetrics } from '../../src/telemetry/companion-metrics.ts';
 import { Exposition } from '../../src/telemetry/exposition.ts';

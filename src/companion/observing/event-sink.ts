@@ -2,8 +2,8 @@ import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { CompanionOptions } from '../../policy/companion-options.ts';
 import type { Log } from '../../telemetry/log.ts';
-import { type Dispatcher, Pool } from '../http-client.ts';
-import { failureOf } from '../upstream.ts';
+import { type Dispatcher, Pool } from '../upstream/http-client.ts';
+import { failureOf } from '../upstream/upstream.ts';
 import type { CloudEvent } from './cloud-event.ts';
 import type { Deliver, EventResult } from './event-queue.ts';
 

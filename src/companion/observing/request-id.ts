@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { OutgoingHttpHeaders } from 'node:http2';
-import { setHeader } from '../headers.ts';
+import { setHeader } from '../http/headers.ts';
 
 const name = 'x-request-id';
 

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ServerHttp2Stream } from 'node:http2';
 import type { Readable, Writable } from 'node:stream';
 
-import { hasBody } from '../body.ts';
+import { hasBody } from '../http/body.ts';
 
 /** Hears the bytes of one exchange as they pass. It must not keep chunks longer than it has counted them for. */
 export interface Ear {

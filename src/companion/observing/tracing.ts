@@ -6,11 +6,13 @@ import {
   type TraceContext,
   traceparentOf,
 } from '../../telemetry/trace-context.ts';
-import type { Exchange } from '../exchange.ts';
-import { setHeader } from '../headers.ts';
-import type { UpstreamEnd } from '../upstream.ts';
-import { type Account, type AccountReader, accountOf } from './account.ts';
+import { setHeader } from '../http/headers.ts';
+import type { UpstreamEnd } from '../upstream/upstream.ts';
+import { type Account, type AccountReader, accountOf, type Course } from './account.ts';
 import { requestIdOf } from './request-id.ts';
+
+/** A request of a call that carries several. */
+type Called = Pick<Account, 'request' | 'response'> & Pick<Course, 'protocol' | 'measured'>;
 
 /** A call to the model that carries several requests. */
 export interface BatchSpan {
@@ -61,7 +63,7 @@ export class Tracing implements AccountReader {
   }
 
   /** Begins a call that carries several requests; its span is exported where one of theirs is. */
-  batch(part: readonly Exchange[]): BatchSpan {
+  batch(part: readonly Called[]): BatchSpan {
     const members = part.flatMap(({ response }) => accountOf(response)?.span?.context ?? []);
     const sampled = members.filter((member) => member.sampled);
     const context = { traceId: newTraceId(), spanId: newSpanId(), sampled: sampled.length > 0 };
