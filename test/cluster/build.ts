@@ -78,16 +78,10 @@ export async function stampOf(part: Part): Promise<string> {
   return hash.digest('hex');
 }
 
-/** The folder that a module of the part's dependencies was unpacked to. */
+/** The folder of a module that the part depends on. It is fetched where it is not there, and checked against go.sum. */
 export async function dependencyFolder(part: Pick<Part, 'module'>, module: string): Promise<string> {
-  return (
-    await run('go', ['list', '-m', '-f', '{{.Dir}}', module], { cwd: moduleOf(part), env: goEnvironment })
-  ).trim();
-}
-
-/** Fetches what a part depends on, where nothing of it is built; checked against go.sum. */
-export async function downloadDependencies(part: Pick<Part, 'module'>): Promise<void> {
-  await run('go', ['mod', 'download'], { cwd: moduleOf(part), env: goEnvironment });
+  const said = await run('go', ['mod', 'download', '-json', module], { cwd: moduleOf(part), env: goEnvironment });
+  return (JSON.parse(said) as { Dir: string }).Dir;
 }
 
 /** Go works in a copy, so that nothing that it might write lands in the repository. */

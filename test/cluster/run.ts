@@ -16,6 +16,7 @@ import { basename, join } from 'node:path';
 import { type FileResult, runTestFile, summaryLine } from '../support/run-file.ts';
 import { progress } from './command.ts';
 import { down } from './down.ts';
+import { fetchOperators } from './install/operators.ts';
 import { enterNetwork } from './kubectl.ts';
 import { lastState } from './last-state.ts';
 import { withLock } from './lock.ts';
@@ -49,7 +50,10 @@ process.exitCode = result.failed > 0 ? 1 : 0;
 async function runAll(): Promise<void> {
   const ranBefore = running() !== undefined;
   try {
-    if (inside.length > 0) await withLock(() => up({ level: 'kserve', knative: running()?.knative ?? '1.23' }));
+    if (inside.length > 0) {
+      await withLock(() => up({ level: 'kserve', knative: running()?.knative ?? '1.23' }));
+      await fetchOperators();
+    }
     await runInside();
     for (const file of lifecycle) await runTwice(file, [process.execPath, '--import', 'tsx', file]);
   } catch (error) {

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { dependencyFolder, downloadDependencies } from '../build.ts';
+import { dependencyFolder } from '../build.ts';
 import { type Manifest, readManifests } from '../documents.ts';
 
 /** Nothing of it is built: its dependencies are modules in which operators publish their definitions. */
@@ -19,9 +19,13 @@ const files = [
   { module: 'istio.io/api', folder: 'kubernetes', names: ['customresourcedefinitions.gen.yaml'] },
 ];
 
+/** Fetches what `operatorDefinitions` reads: from inside the cluster's network nothing can be. */
+export async function fetchOperators(): Promise<void> {
+  for (const { module } of files) await dependencyFolder(part, module);
+}
+
 /** Of the kinds that overlays use: those of cert-manager, Istio and the Prometheus operator, as these publish them. */
 export async function operatorDefinitions(): Promise<Manifest[]> {
-  await downloadDependencies(part);
   const all: Manifest[] = [];
   for (const { module, folder, names } of files) {
     const path = join(await dependencyFolder(part, module), folder);
