@@ -25,9 +25,15 @@ export interface EventOptions {
 
 interface Said {
   count: number;
+  /** On the wall clock; it makes the event's name one of its own. */
   firstMs: number;
   lastMs: number;
-  name: string;
+}
+
+interface EventText {
+  readonly type: 'Normal' | 'Warning';
+  readonly reason: string;
+  readonly message: string;
 }
 
 /** The same event about the same object within this time counts up instead of making another one. */
@@ -74,7 +80,7 @@ export class EventRecorder {
   async record(about: EventSubject, type: 'Normal' | 'Warning', reason: string, message: string): Promise<void> {
     const { clock, log } = this.#options;
     const now = clock.monotonicMs();
-    const what = `${about.uid}\n${type}\n${reason}\n${message}`;
+    const what = digest(`${about.uid}\n${type}\n${reason}\n${message}`);
     const said = this.#said.get(what);
     const same = said && now - said.lastMs < sameWithinMs ? said : undefined;
     const delayMs = Math.max(this.#nextMs, now - burstOfAll * paceMs) + paceMs - now;
@@ -85,7 +91,7 @@ export class EventRecorder {
     this.#nextMs = now + delayMs;
     const entry: Said = same
       ? { ...same, count: same.count + 1, lastMs: now }
-      : { count: 1, firstMs: clock.wallMs(), lastMs: now, name: eventName(about.name, what, clock.wallMs()) };
+      : { count: 1, firstMs: clock.wallMs(), lastMs: now };
     // The latest said is the last one in the map.
     this.#said.delete(what);
     this.#said.set(what, entry);
@@ -93,7 +99,7 @@ export class EventRecorder {
     if (delayMs > 0) await pause(clock, delayMs, this.#stop.signal);
     if (this.#stop.signal.aborted) return;
     try {
-      await this.#write(about, type, reason, message, entry);
+      await this.#write(about, { type, reason, message: message.slice(0, 1024) }, eventName(about, what, entry), entry);
     } catch (error) {
       log.warn(
         { about: `${about.namespace}/${about.name}`, reason, error: String(error) },
@@ -102,16 +108,13 @@ export class EventRecorder {
     }
   }
 
-  async #write(about: EventSubject, type: string, reason: string, message: string, said: Said): Promise<void> {
+  async #write(about: EventSubject, text: EventText, name: string, said: Said): Promise<void> {
     const { api, clock, component } = this.#options;
+    const { namespace } = about;
     const lastTimestamp = apiTime(clock.wallMs());
     if (said.count > 1) {
       try {
-        await api.mergePatch(
-          kinds.event,
-          { namespace: about.namespace, name: said.name },
-          { count: said.count, lastTimestamp },
-        );
+        await api.mergePatch(kinds.event, { namespace, name }, { count: said.count, lastTimestamp });
         return;
       } catch (error) {
         // Events expire after an hour.
@@ -119,11 +122,9 @@ export class EventRecorder {
       }
     }
     const event: KubeObject = {
-      metadata: { name: said.name, namespace: about.namespace },
+      metadata: { name, namespace },
       involvedObject: about,
-      type,
-      reason,
-      message: message.slice(0, 1024),
+      ...text,
       count: said.count,
       firstTimestamp: apiTime(said.firstMs),
       lastTimestamp,
@@ -161,9 +162,13 @@ function bound(map: Map<string, unknown>): void {
   }
 }
 
-function eventName(object: string, what: string, wallMs: number): string {
-  const hash = createHash('sha256').update(`${what}\n${wallMs}`).digest('hex').slice(0, 16);
-  return `${object.slice(0, 230)}.${hash}`;
+function eventName({ name }: EventSubject, what: string, { firstMs }: Said): string {
+  return `${name.slice(0, 230)}.${digest(`${what}\n${firstMs}`).slice(0, 16)}`;
+}
+
+/** In the place of a text, which would be kept as long: thousands are remembered. */
+function digest(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
 }
 
 function apiTime(wallMs: number): string {

@@ -5,6 +5,8 @@ import type { KubeLog } from './kube-log.ts';
 /** What a worker wants next for its key: to be called again after this many ms, to be forgotten, or nothing. */
 export interface Again {
   readonly afterMs?: number | undefined;
+  /** Without a reason but the time: where keys wait for workers, those that have one go before. */
+  readonly routine?: boolean;
   readonly forget?: boolean;
 }
 
@@ -31,11 +33,19 @@ interface Entry {
   notBeforeMs: number;
   failures: number;
   cancel: (() => void) | undefined;
+  /** Nobody but the time asks for it. */
+  routine: boolean;
+  /** Where it waits for a worker. */
+  line: string[] | undefined;
 }
+
+/** So many keys with a reason go before each one of routine, which is late then, but not forgotten. */
+const routineEvery = 8;
 
 /**
  * Keys that want work. A key is in it once, never runs twice at a time, and not more often than each `intervalMs`;
- * what fails comes again with exponential back-off and jitter.
+ * what fails comes again with exponential back-off and jitter. Where thousands wait, those of which something changed go before
+ * those that are looked at once in a while.
  */
 export class WorkQueue {
   readonly #options: WorkQueueOptions;
@@ -44,6 +54,8 @@ export class WorkQueue {
   readonly #backOffMs: { readonly first: number; readonly most: number };
   readonly #entries = new Map<string, Entry>();
   readonly #ready: string[] = [];
+  readonly #readyOfRoutine: string[] = [];
+  #sinceRoutine = 0;
   #running = 0;
   #stopped = false;
   #whenIdle: (() => void)[] = [];
@@ -57,18 +69,12 @@ export class WorkQueue {
 
   /** Keys that wait for a free worker now. */
   get waiting(): number {
-    return this.#ready.length;
+    return this.#ready.length + this.#readyOfRoutine.length;
   }
 
   /** Wants this key to run, soon or after a delay in ms. The earlier of two wishes wins. */
   add(key: string, afterMs = 0): void {
-    if (this.#stopped) return;
-    const now = this.#options.clock.monotonicMs();
-    const entry = this.#entries.get(key) ?? this.#open(key);
-    const dueMs = Math.max(now + afterMs, entry.startedMs + this.#intervalMs, entry.notBeforeMs);
-    if (entry.dueMs !== undefined && entry.dueMs <= dueMs) return;
-    entry.dueMs = dueMs;
-    if (!entry.running) this.#schedule(key, entry, now);
+    this.#add(key, afterMs, false);
   }
 
   /** Keys that it knows. */
@@ -81,7 +87,21 @@ export class WorkQueue {
     this.#stopped = true;
     for (const entry of this.#entries.values()) entry.cancel?.();
     this.#ready.length = 0;
+    this.#readyOfRoutine.length = 0;
     if (this.#running > 0) await new Promise<void>((resolve) => this.#whenIdle.push(resolve));
+  }
+
+  #add(key: string, afterMs: number, routine: boolean): void {
+    if (this.#stopped) return;
+    const now = this.#options.clock.monotonicMs();
+    const entry = this.#entries.get(key) ?? this.#open(key);
+    const dueMs = Math.max(now + afterMs, entry.startedMs + this.#intervalMs, entry.notBeforeMs);
+    const sooner = entry.dueMs === undefined || dueMs < entry.dueMs;
+    const nowWithReason = entry.routine && !routine;
+    if (!sooner && !nowWithReason) return;
+    entry.routine = routine && (entry.dueMs === undefined || entry.routine);
+    if (sooner) entry.dueMs = dueMs;
+    if (!entry.running) this.#schedule(key, entry, now);
   }
 
   #open(key: string): Entry {
@@ -92,6 +112,8 @@ export class WorkQueue {
       notBeforeMs: Number.NEGATIVE_INFINITY,
       failures: 0,
       cancel: undefined,
+      routine: false,
+      line: undefined,
     };
     this.#entries.set(key, entry);
     return entry;
@@ -100,24 +122,34 @@ export class WorkQueue {
   #schedule(key: string, entry: Entry, now: number): void {
     entry.cancel?.();
     entry.cancel = undefined;
-    if (entry.dueMs! <= now) {
-      this.#ready.push(key);
-      this.#pump();
-      return;
-    }
+    if (entry.dueMs! <= now) return this.#enqueue(key, entry);
     entry.cancel = this.#options.clock.after(entry.dueMs! - now, () => {
       entry.cancel = undefined;
-      this.#ready.push(key);
-      this.#pump();
+      this.#enqueue(key, entry);
     });
   }
 
+  #enqueue(key: string, entry: Entry): void {
+    entry.line = entry.routine ? this.#readyOfRoutine : this.#ready;
+    entry.line.push(key);
+    this.#pump();
+  }
+
+  #nextLine(): string[] {
+    const routine = this.#ready.length === 0 || (this.#sinceRoutine >= routineEvery && this.#readyOfRoutine.length > 0);
+    this.#sinceRoutine = routine ? 0 : this.#sinceRoutine + 1;
+    return routine ? this.#readyOfRoutine : this.#ready;
+  }
+
   #pump(): void {
-    while (!this.#stopped && this.#running < this.#parallel && this.#ready.length > 0) {
-      const key = this.#ready.shift()!;
+    while (!this.#stopped && this.#running < this.#parallel) {
+      const line = this.#nextLine();
+      const key = line.shift();
+      if (key === undefined) return;
       const entry = this.#entries.get(key);
-      // A key that was wanted twice has run already.
-      if (!entry || entry.running || entry.dueMs === undefined) continue;
+      // It went on to the other line.
+      if (entry?.line !== line) continue;
+      entry.line = undefined;
       void this.#run(key, entry);
     }
   }
@@ -151,7 +183,7 @@ export class WorkQueue {
     }
     if (entry.dueMs !== undefined) this.#schedule(key, entry, clock.monotonicMs());
     else if (again?.forget) this.#entries.delete(key);
-    if (again?.afterMs !== undefined) this.add(key, again.afterMs);
+    if (again?.afterMs !== undefined) this.#add(key, again.afterMs, again.routine === true);
     this.#pump();
   }
 }

@@ -72,6 +72,54 @@ suite('work queue', (test) => {
     assert.is(runs.length, 2);
   });
 
+  test('what has a reason goes before routine, which is late and not forgotten', async () => {
+    const finish: (() => void)[] = [];
+    const work = (key: string) =>
+      new Promise<Again>((resolve) =>
+        finish.push(() => resolve(key.startsWith('r') ? { afterMs: 1_000, routine: true } : {})),
+      );
+    const { clock, queue, runs } = queueOf(work, 1);
+    const finishAll = async (times: number) => {
+      for (let i = 0; i < times; i++) {
+        finish.shift()?.();
+        await clock.advance(0);
+      }
+    };
+    for (const key of ['r1', 'r2']) queue.add(key);
+    await clock.advance(0);
+    await finishAll(2);
+    runs.length = 0;
+    queue.add('in-work');
+    await clock.advance(2_000);
+    for (let i = 0; i < 20; i++) queue.add(`c${i}`);
+    await finishAll(23);
+    const order = runs.map(({ key }) => key);
+    assert.is(order.length, 23);
+    const places = ['r1', 'r2'].map((key) => order.indexOf(key));
+    assert.equal(places, [8, 17], 'one of routine behind eight others');
+  });
+
+  test('a key of routine that waits goes with the others once something changed, and runs once', async () => {
+    let finish = () => {};
+    const { clock, queue, runs } = queueOf(async (key) => {
+      if (key === 'blocks') await new Promise<void>((resolve) => (finish = resolve));
+      return key === 'a' ? { afterMs: 1_000, routine: true } : undefined;
+    }, 1);
+    queue.add('a');
+    await clock.advance(500);
+    queue.add('blocks');
+    await clock.advance(1_000);
+    queue.add('b');
+    queue.add('a');
+    queue.add('c');
+    finish();
+    await clock.advance(200);
+    assert.equal(
+      runs.map(({ key }) => key),
+      ['a', 'blocks', 'b', 'a', 'c'],
+    );
+  });
+
   test('no more keys are in work than workers', async () => {
     const finish: (() => void)[] = [];
     const { clock, queue, runs } = queueOf(() => new Promise((resolve) => finish.push(() => resolve(undefined))), 2);

@@ -36,6 +36,8 @@ export interface ReconcilePartOptions {
 
 /** They mostly wait for answers. */
 const workers = 32;
+/** Services that wait for a worker beyond which there is more to do than to ask: some seconds' work. */
+const busyFrom = 1_000;
 const withoutLeadMs = 1_000;
 /** How often it is asked whether what was not there is there now. */
 const lookAgainMs = 60_000;
@@ -135,6 +137,7 @@ class Running {
       call,
       clock,
       chance,
+      busy: () => this.#queue.waiting > busyFrom,
       onReport: (service, pod, { signals, atMs }) => {
         const memory = this.#reconciler.memoryOf(service);
         const first = memory.heardMs === undefined;

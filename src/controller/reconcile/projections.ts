@@ -41,8 +41,12 @@ export function projectInferenceService(object: KubeObject): Target {
   const status = record(object.status);
   const predictor = record(record(status.components).predictor);
   const mode = text(status.deploymentMode) ?? annotations['serving.kserve.io/deploymentMode'] ?? 'Knative';
+  const { target, uid, resourceVersion, ending } = identity(object, 'serving.kserve.io', 'InferenceService');
   return {
-    ...identity(object, 'serving.kserve.io', 'InferenceService'),
+    target,
+    uid,
+    resourceVersion,
+    ending,
     annotations,
     deploymentMode: mode === 'Standard' || mode === 'RawDeployment' ? 'standard' : 'knative',
     autoscalerClass: annotations['serving.kserve.io/autoscalerClass'],
@@ -74,8 +78,12 @@ export function projectKnativeService(object: KubeObject): Target | undefined {
   const own = record(record(template.metadata).annotations) as Record<string, string>;
   const annotations = kept({ ...object.metadata.annotations, ...own }, keptAnnotation);
   const status = record(object.status);
+  const { target, uid, resourceVersion, ending } = identity(object, 'serving.knative.dev', 'Service');
   return {
-    ...identity(object, 'serving.knative.dev', 'Service'),
+    target,
+    uid,
+    resourceVersion,
+    ending,
     annotations,
     deploymentMode: 'knative',
     autoscalerClass: undefined,
@@ -193,6 +201,7 @@ export function serviceKey({ metadata }: KubeObject): string | undefined {
   return service && serviceKeyOf({ ...service, namespace: metadata.namespace ?? '' });
 }
 
+/** Taken apart where it goes into an object that is kept: one made by spreading has a hidden class of its own. */
 function identity({ metadata }: KubeObject, group: TargetName['group'], kind: TargetName['kind']) {
   const { name, namespace = '', uid = '', resourceVersion = '', deletionTimestamp } = metadata;
   return { target: { group, kind, namespace, name }, uid, resourceVersion, ending: deletionTimestamp !== undefined };

@@ -216,7 +216,8 @@ export class Reconciler {
     const fast = isFast(plan, observations, observed) || enforced.pollMs !== undefined;
     poller.setFast(key, fast);
     const asked = enforced.pollMs ?? Number.POSITIVE_INFINITY;
-    return { afterMs: Math.min(asked, jittered(fast ? fastPeriodMs : periodMs, 0.1, this.#parts.chance)) };
+    const nextMs = jittered(fast ? fastPeriodMs : periodMs, 0.1, this.#parts.chance);
+    return { afterMs: Math.min(asked, nextMs), routine: !fast };
   }
 
   #heard(observed: ObservedService, now: number): HeardFrom[] {

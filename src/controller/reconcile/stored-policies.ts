@@ -14,16 +14,11 @@ export interface StoredPolicy {
 
 /** undefined for what does not fit the schema. */
 export function projectPolicy(object: KubeObject): StoredPolicy | undefined {
-  const { value } = readInferencePolicy(withoutManagedFields(object));
-  const { name, namespace = '', generation = 0, annotations } = object.metadata;
+  const { name, namespace = '', uid, generation = 0, labels, annotations, creationTimestamp } = object.metadata;
+  // The rest of its metadata is longer than the policy, and of no use here.
+  const { value } = readInferencePolicy({ ...object, metadata: { name, namespace, uid, labels, creationTimestamp } });
   if (!value) return undefined;
   const { kind, name: target } = value.spec.targetRef;
   const service = serviceKeyOf({ kind, namespace, name: target });
   return { name, namespace, service, value, generation, holding: annotations?.['paceline.dev/original'] };
-}
-
-/** Who wrote which field is longer than the rest of an object, and of no use here. */
-export function withoutManagedFields(object: KubeObject): KubeObject {
-  const { managedFields: _, ...metadata } = object.metadata;
-  return { ...object, metadata };
 }

@@ -31,7 +31,7 @@ import {
   serviceKeyOf,
   type Target,
 } from './projections.ts';
-import { projectPolicy, type StoredPolicy, withoutManagedFields } from './stored-policies.ts';
+import { projectPolicy, type StoredPolicy } from './stored-policies.ts';
 
 export interface WorldOptions extends InformerTools {
   readonly log: Log;
@@ -121,7 +121,7 @@ export class World {
     this.#policies = byService({ kind: kinds.inferencePolicy, project: projectPolicy }, isNewsOfPolicy);
     this.#priceLists = watch({
       kind: kinds.priceList,
-      project: (object) => readPriceList(withoutManagedFields(object)).value,
+      project: (object) => readPriceList(object).value,
     });
     for (const informer of [this.#nodes, this.#priceLists]) {
       informer.onChange(() => {

@@ -31,6 +31,8 @@ export interface PollerOptions {
   readonly fastPeriodMs?: number;
   /** Questions at once. Default 64. */
   readonly parallel?: number;
+  /** Whether more waits to be done with what is known already than can be done soon: then calm pods are asked half as often. */
+  readonly busy?: () => boolean;
 }
 
 interface Polled {
@@ -45,6 +47,8 @@ const timeoutMs = 1_000;
 const jitter = 0.1;
 /** A question every so many ms, over all pods, in calm times: some hundred a second take a few percent of a core. */
 const podCostMs = 4;
+/** Still well before signals count as not heard. */
+const slowerWhileBusy = 2;
 
 /**
  * Asks every companion for its signals, each at its own moment, so that thousands of pods are spread over the period.
@@ -146,6 +150,8 @@ export class SignalPoller {
    * fleet is asked as often as a saturated service, and a large one as often as keeps the questions at a fixed rate.
    */
   #calmPeriodMs(failures: number): number {
+    const { busy } = this.#options;
+    if (busy?.()) return this.#periodMs * slowerWhileBusy;
     if (failures > 0) return this.#periodMs;
     const least = Math.min(this.#fastPeriodMs, this.#periodMs);
     return Math.min(this.#periodMs, Math.max(least, this.#pods.size * podCostMs));
