@@ -21,6 +21,7 @@ import type { ResendBudget } from './batching/resend-budget.ts';
 import type { Dispatched, Scheduler } from './batching/scheduler.ts';
 import { codeOfReason, type ErrorCode, knownCode } from './errors.ts';
 import type { Guard } from './guard.ts';
+import { isAnswered } from './http/answered.ts';
 import { type BodyEnd, type ByteBudget, readBody } from './http/body.ts';
 import { headBytes, messageIn } from './http/grpc-frame.ts';
 import { setHeader } from './http/headers.ts';
@@ -268,7 +269,7 @@ export class Intake {
       const now = performance.now();
       ended?.();
       if (counted) return;
-      if (response.writableFinished || now > softDeadline) {
+      if (isAnswered(response) || now > softDeadline) {
         const failed = response.statusCode >= 500;
         this.#parts.metrics.objective(now, !failed && now <= softDeadline, failed);
       }

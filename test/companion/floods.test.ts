@@ -3,39 +3,12 @@ import { connect, type Socket } from 'node:net';
 import * as assert from 'uvu/assert';
 import { type Rig, withRig } from '../support/companion.ts';
 import { until, Wire, withEdge } from '../support/edge.ts';
+import { fields, frame, preface, type, u32 } from '../support/http2-frames.ts';
 import { suite } from '../support/suite.ts';
 
-const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
-const type = { data: 0, headers: 1, priority: 2, reset: 3, settings: 4, ping: 6, goAway: 7, continuation: 9 };
 const megabyte = 1024 * 1024;
 
-/** A frame of HTTP/2 as it stands on the wire. */
-function frame(kind: number, flags: number, stream: number, payload: Buffer = Buffer.alloc(0)): Buffer {
-  const head = Buffer.alloc(9);
-  head.writeUIntBE(payload.length, 0, 3);
-  head[3] = kind;
-  head[4] = flags;
-  head.writeUInt32BE(stream, 5);
-  return Buffer.concat([head, payload]);
-}
-
-/** Headers as literals that nothing remembers: name, value. */
-function fields(...pairs: [string, string][]): Buffer {
-  const text = (value: string) => {
-    const bytes = Buffer.from(value);
-    assert.ok(bytes.length < 127);
-    return Buffer.concat([Buffer.of(bytes.length), bytes]);
-  };
-  return Buffer.concat(pairs.flatMap(([name, value]) => [Buffer.of(0), text(name), text(value)]));
-}
-
 const get = fields([':method', 'GET'], [':path', '/flood'], [':scheme', 'http'], [':authority', 'm']);
-const u32 = (value: number) => {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(value);
-  return bytes;
-};
-
 /**
  * Sends frames as fast as they are taken until the connection is given up (GOAWAY, after which nothing is read any more) or
  * closed, or `frames` are sent. Returns whether it was.

@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import { constants, type ServerHttp2Stream } from 'node:http2';
 import { type ErrorCode, errorBody, errorSpecs } from '../errors.ts';
 import { forHttp2 } from '../http/headers.ts';
 import { noteCode } from '../observing/account.ts';
@@ -27,6 +28,7 @@ export function writeReply(
     }
     for (const slice of slices.slice(0, -1)) response.write(slice);
     response.end(slices[slices.length - 1]);
+    endStream(response);
   } catch {
     writeError(response, 'PL_UPSTREAM_REPLY');
   }
@@ -44,6 +46,22 @@ export function writeError(response: ServerResponse, code: ErrorCode, message?: 
   if (!response.req.complete && response.stream === undefined) headers.push('connection', 'close');
   response.writeHead(status, withRequestId(response.req, headers) as never);
   response.end(body);
+  endStream(response);
+}
+
+/**
+ * Ends what the caller may still send, now that its answer has ended. HTTP/1.1 closes the connection for that; in HTTP/2 an
+ * answer alone leaves the stream open for as long as the caller likes, and with it all that waits for its end (RFC 9113, 8.1).
+ *
+ * @param trailers whether the answer has some, which go out after its end.
+ */
+export function endStream(response: ServerResponse, trailers = false): void {
+  const stream = response.stream as ServerHttp2Stream | undefined;
+  if (stream === undefined || stream.endAfterHeaders || stream.readableEnded || stream.closed) return;
+  const end = () => stream.close(constants.NGHTTP2_NO_ERROR);
+  // What has been written goes out before; trailers, which are written last, would be overtaken.
+  if (trailers) stream.once('wantTrailers', () => setImmediate(end));
+  else end();
 }
 
 declare module 'node:http' {

@@ -28,6 +28,11 @@ export function hasBody(request: IncomingMessage): boolean {
   return request.headers['transfer-encoding'] !== undefined || (request.httpVersionMajor === 2 && !request.complete);
 }
 
+/** Whether a body that ended has not said everything: over HTTP/2 one that its caller gives up ends too. */
+export function wasGivenUp(request: Readable): boolean {
+  return (request as { aborted?: boolean }).aborted === true;
+}
+
 /** How reading a body ended. `too-large`: what was read has been put back, for whoever forwards it. */
 export type BodyEnd = Buffer | 'too-large' | 'no-room' | 'timeout' | 'truncated';
 
@@ -71,8 +76,7 @@ export function readBody(
     }
   }
   function onEnd(): void {
-    // A call over HTTP/2 that is given up ends too, but has not said everything.
-    if ((request as { aborted?: boolean }).aborted) return finish('truncated');
+    if (wasGivenUp(request)) return finish('truncated');
     finish(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, length));
   }
   function onClose(): void {

@@ -4,6 +4,7 @@ import type { BatchProtocol } from '../../protocol/protocol.ts';
 import type { TraceContext } from '../../telemetry/trace-context.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { Guard } from '../guard.ts';
+import { isAnswered } from '../http/answered.ts';
 import type { RequestSpan } from './request-span.ts';
 import { statusOf, tap } from './tap.ts';
 
@@ -66,7 +67,7 @@ export class Account {
   }
 
   get outcome(): RequestOutcome {
-    if (!this.response.writableFinished) return 'left';
+    if (!isAnswered(this.response)) return 'left';
     const sent = this.exchange !== undefined && this.exchange.sentAt > 0;
     if (this.code !== undefined) return sent ? 'failed' : 'refused';
     if (!this.exchange || this.exchange.passed) return 'passed';

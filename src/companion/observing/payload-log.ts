@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:
 import type { CompanionOptions } from '../../policy/companion-options.ts';
 import { type Log, RareWarnings } from '../../telemetry/log.ts';
 import type { Guard } from '../guard.ts';
+import { isAnswered } from '../http/answered.ts';
 import { type EventOrigin, EventWriter, type Payload } from './cloud-event.ts';
 import { EventQueue, type EventResult } from './event-queue.ts';
 import { EventSink } from './event-sink.ts';
@@ -64,7 +65,7 @@ export class PayloadLog {
     };
     tap(request, response, ear);
     const closed = () => {
-      if (statusOf(response) === 200 && response.writableFinished) {
+      if (statusOf(response) === 200 && isAnswered(response)) {
         this.#log(origin, 'response', Date.now(), answered);
       }
       asked?.forget();

@@ -5,7 +5,7 @@ import { endWithError } from '../answering/raw-answer.ts';
 import { refuse } from '../answering/refusal.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { Guard } from '../guard.ts';
-import { hasBody } from '../http/body.ts';
+import { hasBody, wasGivenUp } from '../http/body.ts';
 import { isGrpc } from '../http/grpc-status.ts';
 import { forwardHeaders, without } from '../http/headers.ts';
 import type { Renaming } from '../http/variant-name.ts';
@@ -180,7 +180,7 @@ export class PassThrough implements RelayOwner {
       });
       const whole = () => {
         clearTimeout(idle);
-        if (!relay.ended) send(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks));
+        if (!relay.ended && !wasGivenUp(request)) send(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks));
       };
       request.once('end', guard.listener(broken, whole));
     } else guard.run(broken, () => send(body));

@@ -1,9 +1,11 @@
 import type { ServerResponse } from 'node:http';
-import { constants, type Http2ServerResponse } from 'node:http2';
-import { writeError } from '../answering/http-answer.ts';
+import type { Http2ServerResponse } from 'node:http2';
+import { endStream, writeError } from '../answering/http-answer.ts';
 import { breakOff } from '../answering/refusal.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { Ending, Guard } from '../guard.ts';
+import { isAnswered } from '../http/answered.ts';
+import { wasGivenUp } from '../http/body.ts';
 import { forHttp2, forwardHeaders, headerIn, without } from '../http/headers.ts';
 import type { Renaming } from '../http/variant-name.ts';
 import { withRequestId } from '../observing/request-id.ts';
@@ -49,8 +51,9 @@ export class Relay implements Dispatcher.DispatchHandler {
     this.#done = done;
     this.#broken = (code) => this.refuse(code);
     const closed = () => {
-      if (!response.writableFinished) this.#controller?.abort(new Error('the caller left'));
-      this.#end(response.writableFinished ? `${Math.floor(this.#status / 100)}xx` : 'left');
+      const answered = isAnswered(response);
+      if (!answered) this.#controller?.abort(new Error('the caller left'));
+      this.#end(answered ? `${Math.floor(this.#status / 100)}xx` : 'left');
     };
     response.on('close', owner.guard.listener(this.#broken, closed));
   }
@@ -107,15 +110,17 @@ export class Relay implements Dispatcher.DispatchHandler {
   onResponseEnd(controller: Dispatcher.DispatchController): void {
     for (const piece of this.#renaming?.end() ?? []) this.#response.write(piece);
     const raw = (controller as { rawTrailers?: Buffer[] | null }).rawTrailers;
-    if (raw && raw.length > 0) {
-      sendTrailers(this.#response, forwardHeaders(raw.map(String), true));
-    }
+    const trailers = raw !== null && raw !== undefined && raw.length > 0;
+    if (trailers) sendTrailers(this.#response, forwardHeaders(raw.map(String), true));
     this.#wrote = true;
     this.#response.end();
+    endStream(this.#response, trailers);
   }
 
   onResponseError(_controller: unknown, error: Error): void {
     if (this.#ended) return;
+    // What its caller did to the call says nothing of the model.
+    if (wasGivenUp(this.#response.req)) return this.#end('left');
     const { again } = this;
     this.again = undefined;
     if (again && this.#status === 0 && diedUnheard(error, this.#startedAt) && this.#owner.sendAgain(again, this))
@@ -138,12 +143,7 @@ export class Relay implements Dispatcher.DispatchHandler {
     if (this.#ended) return;
     this.#end(code);
     if (this.#response.headersSent) breakOff(this.#response);
-    else {
-      writeError(this.#response, code);
-      // In HTTP/2 an answer alone does not end what the caller may still send.
-      const { stream } = this.#response as unknown as Partial<Http2ServerResponse>;
-      stream?.close(constants.NGHTTP2_NO_ERROR);
-    }
+    else writeError(this.#response, code);
     this.#controller?.abort(new Error(code));
   }
 

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
+import { wasGivenUp } from '../http/body.ts';
 
 /**
  * The body of a request on its way to the model. An HTTP client destroys a body whose call fails, and with an
@@ -39,7 +40,8 @@ export class Upload extends Readable {
     this.#request.on('data', this.#onData);
     this.#request.on('end', () => {
       clearTimeout(this.#timer);
-      this.push(null);
+      if (wasGivenUp(this.#request)) this.destroy(new Error('the caller left'));
+      else this.push(null);
     });
     this.#request.on('close', () => {
       if (!this.#request.readableEnded) this.destroy(new Error('the caller left'));

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
+import { endStream } from '../answering/http-answer.ts';
 import type { Readiness } from './readiness.ts';
 
 /** Who asks for health: kubelet and queue-proxy, or the activator and the autoscaler on their way around queue-proxy. */
@@ -52,4 +53,5 @@ function say(response: ServerResponse, status: number, body: string): void {
   const headers = { 'content-type': 'text/plain; charset=utf-8', 'content-length': Buffer.byteLength(body) };
   response.writeHead(status, headers);
   response.end(body);
+  endStream(response);
 }
