@@ -4,8 +4,8 @@ import type { Seen } from '../contract/asked.ts';
 import { CompanionProcess } from '../support/companion-process.ts';
 import { type FaultName, FaultPlan, faultNames, faultOf } from '../support/faults/fault-model.ts';
 import { type FaultyCall, FaultyUpstream } from '../support/faults/faulty-upstream.ts';
-import { callGrpc, GrpcConnections, grpcManners, misbehaveOverGrpc } from './grpc-callers.ts';
 import { callHttp, httpManners, misbehaveOverHttp } from './http-callers.ts';
+import { callOverHttp2, Http2Connections, http2Manners, misbehaveOverHttp2 } from './http2-callers.ts';
 import { type ChaosAnswer, Ledger } from './ledger.ts';
 import { type ChaosRequest, driverOfCall, isPoison, laneHeader, replyTo, requestOf } from './requests.ts';
 
@@ -13,7 +13,7 @@ import { type ChaosRequest, driverOfCall, isPoison, laneHeader, replyTo, request
 export const hardMs = 4000;
 const sloMs = 500;
 const modelMs = 2;
-const grpcConnections = 4;
+const http2Connections = 4;
 
 /** How wild it is. */
 export interface ChaosSettings {
@@ -87,7 +87,7 @@ export class Chaos {
       headersTimeout: 3 * hardMs,
       bodyTimeout: 3 * hardMs,
     });
-    const connections = new GrpcConnections(companion.port, grpcConnections);
+    const connections = new Http2Connections(companion.port, http2Connections);
     const caller = async () => {
       while (more(this.begun) && !companion.gone) {
         const request = requestOf(this.begun++);
@@ -101,19 +101,19 @@ export class Chaos {
     if (companion.gone) this.ledger.blame(companion.gone);
   }
 
-  async #call(port: number, pool: Pool, connections: GrpcConnections, request: ChaosRequest): Promise<void> {
+  async #call(port: number, pool: Pool, connections: Http2Connections, request: ChaosRequest): Promise<void> {
     const sentAt = performance.now();
     const misbehaves = this.#random.uniform() < this.#settings.mannerShare;
     const [which, waits] = [this.#random.uniform(), 10 + 90 * this.#random.uniform()];
     let how = 'as most do';
     try {
       let answer: ChaosAnswer | undefined;
-      if (request.transport === 'grpc') {
-        const manner = grpcManners[Math.floor(which * grpcManners.length)] as (typeof grpcManners)[number];
+      if (request.overHttp2) {
+        const manner = http2Manners[Math.floor(which * http2Manners.length)] as (typeof http2Manners)[number];
         if (misbehaves) how = manner;
         answer = await (misbehaves
-          ? misbehaveOverGrpc(port, connections.next(), manner, request, waits)
-          : callGrpc(connections.next(), request));
+          ? misbehaveOverHttp2(port, connections.next(), manner, request, waits)
+          : callOverHttp2(connections.next(), request));
       } else {
         const manner = httpManners[Math.floor(which * httpManners.length)] as (typeof httpManners)[number];
         if (misbehaves) how = manner;

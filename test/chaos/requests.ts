@@ -9,6 +9,8 @@ const drivers: readonly Driver[] = [v1Driver, v2Driver, binaryDriver, grpcDriver
 /** Lanes are used for a part of the run: a reply that cannot be split ends batching in its lane for good. */
 const requestsAnEpoch = 2000;
 const lanesOfDriver = 2;
+/** Every so many requests of JSON and of binary tensors come over h2c. */
+const http2Every = 3;
 /** Every so many requests rows are wide: tensors of 20 KB where they are raw. */
 const wideEvery = 97;
 const wide = { raw: 5000, text: 200 };
@@ -20,6 +22,8 @@ export interface ChaosRequest {
   readonly id: number;
   readonly driver: Driver;
   readonly transport: Transport;
+  /** Whether it comes over h2c: gRPC does, and some of all others. */
+  readonly overHttp2: boolean;
   readonly rows: readonly (readonly number[])[];
   /** Its `x-request-id`, which the answer must bear. */
   readonly name: string;
@@ -44,7 +48,9 @@ export function requestOf(id: number): ChaosRequest {
     headers: [...json, 'x-request-id', name, laneHeader, `${driver.name} ${model}`],
   };
   const written = driver.write(asked) as Written;
-  return { id, driver, transport: driver.protocol === 'grpc' ? 'grpc' : 'http', rows, name, written };
+  const isGrpc = driver.protocol === 'grpc';
+  const overHttp2 = isGrpc || Math.floor(id / drivers.length) % http2Every === 0;
+  return { id, driver, transport: isGrpc ? 'grpc' : 'http', overHttp2, rows, name, written };
 }
 
 /** The rows of a request, in each of which it says whose they are. */

@@ -2,12 +2,12 @@ import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } f
 import type { ChaosAnswer } from './ledger.ts';
 import { type ChaosRequest, framed } from './requests.ts';
 
-/** Ways in which a caller of gRPC behaves. Those who leave may get nothing; all others get their answer. */
-export const grpcManners = ['reads-slowly', 'writes-slowly', 'leaves-mid-body', 'leaves-waiting', 'hangs-up'] as const;
-export type GrpcManner = (typeof grpcManners)[number];
+/** Ways in which a caller over HTTP/2 behaves. Those who leave may get nothing; all others get their answer. */
+export const http2Manners = ['reads-slowly', 'writes-slowly', 'leaves-mid-body', 'leaves-waiting', 'hangs-up'] as const;
+export type Http2Manner = (typeof http2Manners)[number];
 
-/** Connections that calls of gRPC share; one that is gone is replaced. */
-export class GrpcConnections {
+/** Connections that calls share; one that is gone is replaced. */
+export class Http2Connections {
   readonly #port: number;
   readonly #sessions: (ClientHttp2Session | undefined)[];
   #turn = 0;
@@ -38,10 +38,10 @@ function sessionTo(port: number): ClientHttp2Session {
 }
 
 /** A call as most callers make it. @throws where it ends without a status. */
-export function callGrpc(session: ClientHttp2Session, request: ChaosRequest): Promise<ChaosAnswer> {
+export function callOverHttp2(session: ClientHttp2Session, request: ChaosRequest): Promise<ChaosAnswer> {
   const stream = open(session, request);
-  const answer = answerOn(stream);
-  stream.end(framed(request.written.body));
+  const answer = answerOn(stream, request);
+  stream.end(bodyOf(request));
   return answer.then((got) => got ?? Promise.reject(new Error(`the stream ended with ${stream.rstCode}`)));
 }
 
@@ -52,17 +52,17 @@ export function callGrpc(session: ClientHttp2Session, request: ChaosRequest): Pr
  * @param pauseMs how long it waits where it waits
  * @throws where a caller who stays gets no answer.
  */
-export async function misbehaveOverGrpc(
+export async function misbehaveOverHttp2(
   port: number,
   shared: ClientHttp2Session,
-  manner: GrpcManner,
+  manner: Http2Manner,
   request: ChaosRequest,
   pauseMs: number,
 ): Promise<ChaosAnswer | undefined> {
   const session = manner === 'hangs-up' ? sessionTo(port) : shared;
   const stream = open(session, request);
-  const answer = answerOn(stream);
-  const message = framed(request.written.body);
+  const answer = answerOn(stream, request);
+  const message = bodyOf(request);
   const half = message.length >> 1;
   switch (manner) {
     case 'reads-slowly':
@@ -96,22 +96,33 @@ export async function misbehaveOverGrpc(
   return got;
 }
 
-function open(session: ClientHttp2Session, { written }: ChaosRequest): ClientHttp2Stream {
-  const headers: Record<string, string> = {};
-  for (let i = 0; i < written.headers.length; i += 2) {
-    headers[written.headers[i] as string] = written.headers[i + 1] as string;
-  }
-  return session.request({
-    ':method': 'POST',
-    ':path': written.url,
-    'content-type': 'application/grpc',
-    te: 'trailers',
-    ...headers,
-  });
+function bodyOf({ transport, written }: ChaosRequest): Buffer {
+  return transport === 'grpc' ? framed(written.body) : written.body;
 }
 
-/** The answer on a stream; undefined where it ended without a status. */
-function answerOn(stream: ClientHttp2Stream): Promise<ChaosAnswer | undefined> {
+function open(session: ClientHttp2Session, { transport, written }: ChaosRequest): ClientHttp2Stream {
+  const headers: Record<string, string> = {};
+  for (let i = 0; i < written.headers.length; i += 2) {
+    const name = written.headers[i] as string;
+    headers[name === 'host' ? ':authority' : name] = written.headers[i + 1] as string;
+  }
+  const own = transport === 'grpc' ? { 'content-type': 'application/grpc', te: 'trailers' } : restHeaders(written);
+  return session.request({ ':method': 'POST', ':path': written.url, ...own, ...headers });
+}
+
+/** Node ends a stream before it resets it: only by its length a body that was left in its midst is no whole one. */
+function restHeaders({ body, jsonBytes }: ChaosRequest['written']): Record<string, string> {
+  const length = { 'content-length': String(body.length) };
+  if (jsonBytes === undefined) return { ...length, 'content-type': 'application/json' };
+  return {
+    ...length,
+    'content-type': 'application/octet-stream',
+    'inference-header-content-length': String(jsonBytes),
+  };
+}
+
+/** The answer on a stream; undefined where it ended without a status, or was broken off. */
+function answerOn(stream: ClientHttp2Stream, { transport }: ChaosRequest): Promise<ChaosAnswer | undefined> {
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];
     const seen: Record<string, string> = {};
@@ -121,14 +132,15 @@ function answerOn(stream: ClientHttp2Stream): Promise<ChaosAnswer | undefined> {
     stream.on('data', (chunk: Buffer) => chunks.push(chunk));
     stream.on('error', () => {});
     stream.on('close', () => {
-      const status = seen['grpc-status'];
-      if (status === undefined) return resolve(undefined);
+      const isGrpc = transport === 'grpc';
+      const status = isGrpc ? seen['grpc-status'] : seen[':status'];
+      if (status === undefined || (!isGrpc && stream.rstCode !== constants.NGHTTP2_NO_ERROR)) return resolve(undefined);
       resolve({
         status: Number(status),
         body: Buffer.concat(chunks),
         message: decodeURIComponent(seen['grpc-message'] ?? ''),
         requestId: seen['x-request-id'],
-        jsonBytes: undefined,
+        jsonBytes: seen['inference-header-content-length'],
       });
     });
   });
