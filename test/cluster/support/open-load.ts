@@ -12,9 +12,12 @@ export interface Ended {
   readonly said?: string;
 }
 
-/** Those that a companion gave up as too late for their callers, which is a 504, are late and not lost. */
+/**
+ * Those that a companion gave up as too late for their callers, a 504 with a code of ours, are late and not lost. The activator
+ * and queue-proxy answer 504 too, for what they have lost.
+ */
 export function lost(ended: readonly Ended[]): Ended[] {
-  return ended.filter(({ status }) => status !== 200 && status !== 504);
+  return ended.filter(({ status, said = '' }) => status !== 200 && !(status === 504 && /"PL_[A-Z_]+"/.test(said)));
 }
 
 /**
