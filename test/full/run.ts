@@ -23,6 +23,7 @@ const suites: readonly Suite[] = [
   { name: 'soak', command: ['soak', '--', '--seconds', '1800', '--report'], timeoutMs: hour },
   { name: 'peers', command: ['test:peers'], timeoutMs: 2 * hour },
   { name: 'cluster', command: ['test:cluster', '--', '--full'], timeoutMs: 4 * hour },
+  { name: 'compare', command: ['cluster:compare', '--', '--up'], timeoutMs: hour },
 ];
 
 const root = fileURLToPath(new URL('../..', import.meta.url));

@@ -111,11 +111,13 @@ suite('comparison of five ways', (test) => {
 
   test('the pages show every way and every bar', () => {
     const outcomes = [outcomeOf(0, good), ...dear.map((rival, at) => outcomeOf(at + 1, rival))];
-    const setting = { machine: 'm', commit: 'c', date: 'd' };
+    const setting = { machine: 'm', commit: 'c', date: 'd', kept: false };
     const page = markdownPage(outcomes, judge(outcomes), setting);
     for (const { name } of ways)
       assert.ok(page.includes(`| ${name} |`) && htmlPage(outcomes, setting).includes(name.replace("'", '&#39;')), name);
     assert.is(page.match(/\| held \|/g)?.length, 5);
+    assert.match(page, 'by one command');
+    assert.match(markdownPage(outcomes, judge(outcomes), { ...setting, kept: true }), 'in several runs');
     assert.not.match(page + htmlPage(outcomes, setting), /NaN|undefined/);
   });
 });

@@ -1,6 +1,7 @@
 // Serves one model five ways, one after the other, and drives each with the same step of load.
 //
 //   npm run cluster:compare                    about 17 minutes; the cluster must be up; writes docs/load-comparison.*
+//   npm run cluster:compare -- --up            brings the cluster up where it is not, and down again
 //   npm run cluster:compare -- --duration 60s  shorter, and then nothing is written
 //   npm run cluster:compare -- --only with-paceline,target-one  by words of a way's name or of its service's
 //   npm run cluster:compare -- --keep DIR      keeps what was measured there, and measures only what is missing: for a machine
@@ -20,12 +21,14 @@ import { textReport } from '../../../loadtests/report/text.ts';
 import { KubeClient } from '../../../src/kube/kube-client.ts';
 import { parseDuration } from '../../../src/policy/units.ts';
 import { progress } from '../command.ts';
+import { down } from '../down.ts';
 import { enterNetwork } from '../kubectl.ts';
+import { withLock } from '../lock.ts';
 import { gatewayPort, nodeAddress, paths, projectRoot } from '../settings.ts';
 import { applyAsUser, get, isReady, kubectl, livePods, ready, temporaryNamespace, until } from '../support/cluster.ts';
 import { installPaceline } from '../support/paceline.ts';
 import { predict } from '../support/requests.ts';
-import { running } from '../up.ts';
+import { running, up } from '../up.ts';
 import { judge, type Outcome } from './bars.ts';
 import { htmlPage, markdownPage } from './page.ts';
 import { sloMs, type Way, ways } from './ways.ts';
@@ -35,21 +38,25 @@ const { values } = parseArgs({
     duration: { type: 'string', default: '180s' },
     only: { type: 'string' },
     keep: { type: 'string' },
+    up: { type: 'boolean' },
     inside: { type: 'boolean' },
   },
 });
 const self = fileURLToPath(import.meta.url);
 
-if (!values.inside && !running()) {
-  console.error('the cluster is not up: npm run cluster:up starts it');
-  process.exitCode = 1;
-} else if (!values.inside) {
+if (values.inside) {
+  process.exitCode = await compare();
+} else if (running() || values.up) {
+  const ranBefore = running() !== undefined;
+  if (!ranBefore) await withLock(() => up({ level: 'kserve', knative: '1.23' }));
   // k6 and this program talk to pods: both belong into the cluster's network.
   const [program, ...prefix] = enterNetwork;
   const command = [...prefix, process.execPath, '--import', 'tsx', self, '--inside', ...process.argv.slice(2)];
   process.exitCode = spawnSync(program, command, { stdio: 'inherit', cwd: projectRoot }).status ?? 1;
+  if (!ranBefore) await withLock(() => down());
 } else {
-  process.exitCode = await compare();
+  console.error('the cluster is not up: npm run cluster:up starts it, and --up does so for this run');
+  process.exitCode = 1;
 }
 
 async function compare(): Promise<number> {
@@ -61,10 +68,12 @@ async function compare(): Promise<number> {
   const k6 = await findK6();
   const outcomes: Outcome[] = [];
   let installed = false;
+  let kept = false;
   for (const way of chosen) {
     const file = values.keep && join(values.keep, `${way.service}-${commit()}-${values.duration}.json`);
     if (file && existsSync(file)) {
       outcomes.push({ way, report: JSON.parse(readFileSync(file, 'utf8')) as Report });
+      kept = true;
       continue;
     }
     if (!installed) await installPaceline();
@@ -76,8 +85,10 @@ async function compare(): Promise<number> {
   if (chosen.length < ways.length) return 0;
   const bars = judge(outcomes);
   for (const { asked, measured, held } of bars) console.log(`${held ? 'held  ' : 'MISSED'} ${asked}: ${measured}`);
-  if (values.duration === '180s') write(outcomes, bars);
-  return bars.every(({ held }) => held) ? 0 : 1;
+  if (values.duration === '180s') write(outcomes, bars, kept);
+  const missed = bars.filter(({ held }) => !held).length;
+  console.log(`${bars.length - missed} passed, ${missed} failed`);
+  return missed === 0 ? 0 : 1;
 }
 
 /** Deploys one way, waits for its one pod, drives it and takes it away again. */
@@ -152,12 +163,13 @@ function commit(): string {
   return execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: projectRoot, encoding: 'utf8' }).trim();
 }
 
-function write(outcomes: readonly Outcome[], bars: ReturnType<typeof judge>): void {
+function write(outcomes: readonly Outcome[], bars: ReturnType<typeof judge>, kept: boolean): void {
   const [cpu] = cpus();
   const setting = {
     machine: `${cpu?.model ?? 'an unknown processor'}, ${cpus().length} cores`,
     commit: commit(),
     date: new Date().toISOString().slice(0, 10),
+    kept,
   };
   writeFileSync(join(projectRoot, 'docs/load-comparison.md'), markdownPage(outcomes, bars, setting));
   writeFileSync(join(projectRoot, 'docs/load-comparison.html'), htmlPage(outcomes, setting));

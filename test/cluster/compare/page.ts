@@ -8,6 +8,8 @@ export interface Setting {
   readonly machine: string;
   readonly commit: string;
   readonly date: string;
+  /** Some ways were measured by a run before this one. */
+  readonly kept: boolean;
 }
 
 const note = '<!-- Written by `npm run cluster:compare`: figures are measured, not typed. -->';
@@ -16,7 +18,7 @@ const note = '<!-- Written by `npm run cluster:compare`: figures are measured, n
 export function markdownPage(
   outcomes: readonly Outcome[],
   bars: readonly Bar[],
-  { machine, commit, date }: Setting,
+  { machine, commit, date, kept }: Setting,
 ): string {
   const [first] = outcomes;
   const phases = first?.report.sides[0]?.phases ?? [];
@@ -51,8 +53,7 @@ export function markdownPage(
 # A step of five times the load, five ways
 
 A serial model takes 50 ms a call and 5 ms an item. The promise is ${sloMs} ms. Load comes at a constant rate whether or not
-answers do: ${rates}. Each way begins with one ready pod, may have ${podsMax} and has the cluster for itself; all were run one after the other by one
-command. Shares are of all requests that were due; a request that fails, is refused or cannot be sent is missed.
+answers do: ${rates}. Each way begins with one ready pod, may have ${podsMax} and has the cluster for itself; all were run one after the other${kept ? ', in several runs' : ' by one command'}. Shares are of all requests that were due; a request that fails, is refused or cannot be sent is missed.
 
 ${tableOf(head, rows)}
 
