@@ -19,6 +19,32 @@ suite('companion: what one request may not do to others', (test) => {
       assert.ok((await metric(rig, /paceline_unsplittable_replies_total\{wrong="shape"\} (\d+)/)) >= 1);
     }));
 
+  test('all who shared a call that was refused hear how to be let in, and when to come again', () =>
+    withRig({ 'late-timeout': '60s' }, async (rig) => {
+      rig.model.ofRefusals = { 'www-authenticate': 'Bearer realm="m"', 'retry-after': '7', 'x-of-one': 'secret' };
+      for (const status of [401, 429]) {
+        const before = rig.model.calls.length;
+        const answers = await together(rig, () => {
+          rig.model.behave = () => status;
+          return Array.from({ length: 12 }, (_, i) => rig.predict(i));
+        });
+        rig.model.behave = () => 'ok';
+        assert.ok(
+          rig.model.calls.slice(before).some(({ items }) => items.length > 1),
+          'some shared a call',
+        );
+        for (const answer of answers) {
+          assert.is(answer.status, status);
+          assert.is(answer.headers['www-authenticate'], 'Bearer realm="m"');
+          assert.is(answer.headers['retry-after'], '7');
+        }
+        assert.ok(
+          answers.some(({ headers }) => headers['x-of-one'] === undefined),
+          'other headers go to nobody who shared',
+        );
+      }
+    }));
+
   test('bodies that are handed over hold their bytes until they are answered', () =>
     withRig({ 'max-batch-size': '2', 'max-waiting-bytes': '8MB', 'drain-timeout': '1s' }, async (rig) => {
       rig.model.behave = () => 'hang';

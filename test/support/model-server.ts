@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import { gzipSync } from 'node:zlib';
 
 /** What the model does with one call. A number is a status with an error body. */
 export type Behaviour = 'ok' | 'reset' | 'hang' | 'few' | 'many' | 'not-json' | 'truncate' | 'close' | 'slow' | number;
@@ -25,6 +26,10 @@ export class ModelServer {
   keepCalls = true;
   /** What V2 replies call it. */
   name = 'echo';
+  /** Headers that its refusals have beside their content type. */
+  ofRefusals: Readonly<Record<string, string>> = {};
+  /** Whether it compresses replies to those who take that. */
+  compresses = false;
   #busyUntil = 0;
   #held: { items: number; go: () => void }[] | undefined;
   #count = 0;
@@ -94,7 +99,7 @@ export class ModelServer {
     const extra = () => (/:predict/.test(path) ? {} : { model_name: this.name });
     const go = () =>
       setTimeout(
-        () => act(behaviour, call, response, { ...extra(), ...this.extra(call.items) }),
+        () => act(behaviour, call, response, { ...extra(), ...this.extra(call.items) }, this),
         this.#busyUntil - now,
       );
     if (this.#held) this.#held.push({ items: call.items.length, go });
@@ -102,11 +107,17 @@ export class ModelServer {
   }
 }
 
-function act(behaviour: Behaviour, call: SeenCall, response: ServerResponse, extra: object): void {
+function act(
+  behaviour: Behaviour,
+  call: SeenCall,
+  response: ServerResponse,
+  extra: object,
+  { ofRefusals, compresses }: Pick<ModelServer, 'ofRefusals' | 'compresses'>,
+): void {
   if (behaviour === 'hang' || response.destroyed) return;
   if (behaviour === 'reset') return void response.socket?.resetAndDestroy();
   if (typeof behaviour === 'number') {
-    response.writeHead(behaviour, { 'content-type': 'application/json' });
+    response.writeHead(behaviour, { 'content-type': 'application/json', ...ofRefusals });
     response.end(JSON.stringify({ detail: `the model says ${behaviour}` }));
     return;
   }
@@ -121,6 +132,10 @@ function act(behaviour: Behaviour, call: SeenCall, response: ServerResponse, ext
     response.write(reply.slice(0, reply.length >> 1));
     setImmediate(() => response.destroy());
     return;
+  }
+  if (compresses && /\bgzip\b/.test(String(call.headers['accept-encoding']))) {
+    response.setHeader('content-encoding', 'gzip');
+    return void response.end(gzipSync(reply));
   }
   response.end(reply);
 }

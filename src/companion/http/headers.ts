@@ -74,7 +74,15 @@ const ofTrace = new Set([
 const carriedBySome = new Set([...ofTrace, 'x-request-id', 'user-agent', 'k-proxy-request']);
 
 /** Headers of a model's reply to a batch that hold for every caller. */
-const sharedReply = new Set(['content-type', 'content-language', 'cache-control', 'retry-after', 'server']);
+const sharedReply = new Set([
+  'content-type',
+  'content-language',
+  'cache-control',
+  'retry-after',
+  'server',
+  // A 401 is none without it (RFC 9110, 15.5.2).
+  'www-authenticate',
+]);
 
 /** The non-neutral headers of a request, sorted and joined: equal for requests that may share a batch. */
 export function headersKey(raw: readonly string[], shared: ReadonlySet<string>): string {
