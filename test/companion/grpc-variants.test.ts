@@ -1,9 +1,10 @@
-import { connect as connectHttp2 } from 'node:http2';
+import { connect as connectHttp2, createServer, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
+import type { AddressInfo } from 'node:net';
 import * as assert from 'uvu/assert';
 import { plain, type Written } from '../contract/asked.ts';
 import { grpcDriver } from '../contract/grpc-driver.ts';
 import { withGrpcEdges } from '../contract/grpc-edges.ts';
-import type { Rig } from '../support/companion.ts';
+import { type Rig, withRig } from '../support/companion.ts';
 import { answerOf, framed } from '../support/http2-edge.ts';
 import { suite } from '../support/suite.ts';
 
@@ -39,6 +40,21 @@ async function call(port: number, body: Buffer, headers: Record<string, string> 
   return { status: Number(said['grpc-status']), message: String(said['grpc-message']) };
 }
 
+/** Runs a body with a model over HTTP/2 that is written by the test. */
+async function withHttp2Model(
+  serve: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void,
+  body: (upstream: string) => Promise<void>,
+): Promise<void> {
+  const model = createServer();
+  model.on('stream', serve);
+  await new Promise<void>((resolve) => model.listen(0, '127.0.0.1', resolve));
+  try {
+    await body(`http://127.0.0.1:${(model.address() as AddressInfo).port}`);
+  } finally {
+    model.close();
+  }
+}
+
 async function totals(rig: Rig) {
   const { totals, attainment } = (await rig.admin('/signals')).json as {
     totals: { requests: number; failed: number; batches: number; items: number; calls: { calls: number } };
@@ -66,6 +82,28 @@ suite('gRPC variants', (test) => {
         },
         'm',
       ));
+  }
+
+  for (const mode of ['act', 'advise', 'off']) {
+    test(`a model is not told that a caller of the group takes compressed replies (${mode})`, async () => {
+      const asked: unknown[] = [];
+      await withHttp2Model(
+        (stream, headers) => {
+          asked.push(headers['grpc-accept-encoding']);
+          stream.respond(
+            { ':status': 200, 'content-type': 'application/grpc', 'grpc-status': '0' },
+            { endStream: true },
+          );
+        },
+        async (upstream) =>
+          withRig({ ...flags, mode, upstream }, async (rig) => {
+            const takesGzip = { 'grpc-accept-encoding': 'identity, deflate, gzip' };
+            await call(rig.port, message('resnet'), takesGzip);
+            await call(rig.port, message('m'), takesGzip);
+          }),
+      );
+      assert.equal(asked, [undefined, 'identity, deflate, gzip']);
+    });
   }
 
   test('in mode advise each call counts once, and by its own status', () =>

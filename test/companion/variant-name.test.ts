@@ -106,6 +106,25 @@ suite('variants under one name', (test) => {
       assert.is(rig.model.calls.at(-1)?.path, '/v1/models/resnet-small.v2:predict');
     }));
 
+  for (const mode of ['act', 'advise', 'off']) {
+    test(`a model that compresses is not asked to where its reply bears its name (${mode})`, () =>
+      withRig({ ...flags, mode }, async (rig) => {
+        rig.model.name = 'resnet-small.v2';
+        rig.model.compresses = true;
+        const body = '{"inputs":[{"name":"x","shape":[1,1],"datatype":"FP32","data":[1]}]}';
+        const takesGzip = { 'accept-encoding': 'gzip, br' };
+        const { headers, json } = await rig.call('/v2/models/resnet/infer', body, takesGzip);
+        assert.is(headers['content-encoding'], undefined);
+        assert.is(json.model_name, 'resnet');
+        assert.is(rig.model.calls.at(-1)?.headers['accept-encoding'], 'identity');
+        // Nothing is changed in a reply to who asks for the model itself, nor in one of V1, which names no model.
+        const own = await rig.call('/v2/models/resnet-small.v2/infer', body, takesGzip);
+        assert.is(own.headers['content-encoding'], 'gzip');
+        const v1 = await rig.call('/v1/models/resnet:predict', '{"instances":[1]}', takesGzip);
+        assert.is(v1.headers['content-encoding'], 'gzip');
+      }));
+  }
+
   test('what passes through is renamed both ways, over the same connection as everything else', () =>
     withRig({ ...flags, mode: 'off' }, async (rig) => {
       rig.model.name = 'resnet-small.v2';

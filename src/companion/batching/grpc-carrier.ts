@@ -76,6 +76,8 @@ export class GrpcCarrier implements Carrier {
     delete headers.host;
     // A name of another length may be in the message by now.
     delete headers['content-length'];
+    // A name can be changed only in a reply that is not compressed.
+    if (first.renamed) delete headers['grpc-accept-encoding'];
     headers.te = 'trailers';
     const timeoutMs = remainingMs(part, performance.now());
     if (timeoutMs === undefined) delete headers['grpc-timeout'];

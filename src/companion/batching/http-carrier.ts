@@ -5,7 +5,7 @@ import { traceparentOf } from '../../telemetry/trace-context.ts';
 import { writeError, writeReply } from '../answering/http-answer.ts';
 import type { UnreadReplies } from '../answering/unread-replies.ts';
 import { batchHeaders, forwardHeaders, headerIn, setHeader, sharedReplyHeaders } from '../http/headers.ts';
-import type { VariantName } from '../http/variant-name.ts';
+import type { Renaming, VariantName } from '../http/variant-name.ts';
 import { lengthOf, type Upstream, type UpstreamEnd, type UpstreamReply } from '../upstream/upstream.ts';
 import type { Carried, Carrier, Judgement } from './carrier.ts';
 
@@ -39,14 +39,21 @@ export class HttpCarrier implements Carrier {
     const raw = request.rawHeaders;
     const trace = batchSpan && traceparentOf(batchSpan);
     const headers = part.length === 1 ? forwardHeaders(raw, false) : batchHeaders(raw, this.#sharedHeaders, trace);
+    // A name can be changed only in a reply that is not encoded.
+    if (this.#renaming(part)) setHeader(headers, 'accept-encoding', 'identity');
     const target = request.url as string;
     return this.#upstream.send(target, withJsonBytes(headers, jsonBytes), slices, done);
   }
 
   restored(part: readonly Carried[], end: UpstreamEnd): UpstreamEnd {
-    const { request, renamed } = part[0] as Carried;
-    const renaming = renamed ? this.#variant?.restoring(request.url as string) : undefined;
+    const renaming = this.#renaming(part);
     return renaming && !('failure' in end) ? restored(end, (json) => renaming.whole(json)) : end;
+  }
+
+  /** What gives the group its name back in the reply; undefined where nothing has to. */
+  #renaming(part: readonly Carried[]): Renaming | undefined {
+    const { request, renamed } = part[0] as Carried;
+    return renamed ? this.#variant?.restoring(request.url as string) : undefined;
   }
 
   judge({ status }: UpstreamReply): Judgement {
