@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
+import { CollectedBytes } from './collected-bytes.ts';
 
 /** Bytes that bodies may hold together. */
 export class ByteBudget {
@@ -56,18 +57,17 @@ export function readBody(
   let reserved = Number.isFinite(announced) ? announced : 0;
   if (!budget.take(reserved)) return done('no-room');
   took(reserved);
-  const chunks: Buffer[] = [];
-  let length = 0;
+  const collected = new CollectedBytes();
   const timer = setTimeout(() => finish('timeout'), timeoutMs);
 
   function onData(chunk: Buffer): void {
-    chunks.push(chunk);
-    length += chunk.length;
+    collected.add(chunk);
+    const { length } = collected;
     if (length > max) {
       // Chunked, and larger than we batch: put everything back and let it be streamed.
       request.pause();
       finish('too-large', true);
-      request.unshift(Buffer.concat(chunks));
+      request.unshift(collected.whole());
     } else if (length > reserved) {
       const more = length - reserved;
       if (!budget.take(more)) return finish('no-room');
@@ -77,7 +77,7 @@ export function readBody(
   }
   function onEnd(): void {
     if (wasGivenUp(request)) return finish('truncated');
-    finish(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, length));
+    finish(collected.whole());
   }
   function onClose(): void {
     finish('truncated');

@@ -3,6 +3,7 @@ import type { CompanionOptions } from '../../policy/companion-options.ts';
 import { type Log, RareWarnings } from '../../telemetry/log.ts';
 import type { Guard } from '../guard.ts';
 import { isAnswered } from '../http/answered.ts';
+import { CollectedBytes } from '../http/collected-bytes.ts';
 import { type EventOrigin, EventWriter, type Payload } from './cloud-event.ts';
 import { EventQueue, type EventResult } from './event-queue.ts';
 import { EventSink } from './event-sink.ts';
@@ -103,35 +104,31 @@ function nothing(): void {}
 /** A payload that is being heard, while there is room for it. */
 class Collected {
   readonly #queue: EventQueue;
-  #chunks: Buffer[] | undefined = [];
-  #bytes = 0;
+  #bytes: CollectedBytes | undefined = new CollectedBytes();
 
   constructor(queue: EventQueue) {
     this.#queue = queue;
   }
 
   add(chunk: Buffer): void {
-    if (!this.#chunks) return;
+    if (!this.#bytes) return;
     if (!this.#queue.reserve(chunk.length)) {
       this.forget();
       return this.#queue.dropped('bytes-full');
     }
-    this.#bytes += chunk.length;
-    this.#chunks.push(chunk);
+    this.#bytes.add(chunk);
   }
 
   /** The payload in memory of its own, whose bytes stay reserved; undefined if it was dropped or taken before. */
   take(): Buffer | undefined {
-    const body = this.#chunks && Buffer.concat(this.#chunks, this.#bytes);
-    this.#chunks = undefined;
-    this.#bytes = 0;
+    const body = this.#bytes?.copy();
+    this.#bytes = undefined;
     return body;
   }
 
   /** Gives back what it holds. */
   forget(): void {
-    this.#queue.give(this.#bytes);
-    this.#chunks = undefined;
-    this.#bytes = 0;
+    this.#queue.give(this.#bytes?.length ?? 0);
+    this.#bytes = undefined;
   }
 }

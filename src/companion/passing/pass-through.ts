@@ -6,6 +6,7 @@ import { refuse } from '../answering/refusal.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { Guard } from '../guard.ts';
 import { hasBody, wasGivenUp } from '../http/body.ts';
+import { CollectedBytes } from '../http/collected-bytes.ts';
 import { isGrpc } from '../http/grpc-status.ts';
 import { forwardHeaders, without } from '../http/headers.ts';
 import type { Renaming } from '../http/variant-name.ts';
@@ -172,15 +173,15 @@ export class PassThrough implements RelayOwner {
     const announced = Number(request.headers['content-length'] ?? Number.NaN);
     // A small body costs less in one piece with its headers than as a stream of its own.
     if (body === undefined && announced > 0 && announced <= wholeMax) {
-      const chunks: Buffer[] = [];
+      const collected = new CollectedBytes();
       idle = setTimeout(stalled, this.#limits.idleMs);
       request.on('data', (chunk: Buffer) => {
-        chunks.push(chunk);
+        collected.add(chunk);
         idle?.refresh();
       });
       const whole = () => {
         clearTimeout(idle);
-        if (!relay.ended && !wasGivenUp(request)) send(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks));
+        if (!relay.ended && !wasGivenUp(request)) send(collected.whole());
       };
       request.once('end', guard.listener(broken, whole));
     } else guard.run(broken, () => send(body));

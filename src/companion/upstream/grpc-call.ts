@@ -1,4 +1,5 @@
 import { type ClientHttp2Stream, constants, type IncomingHttpHeaders, type OutgoingHttpHeaders } from 'node:http2';
+import { CollectedBytes } from '../http/collected-bytes.ts';
 import { grpcStatusIn, hasGrpcType } from '../http/grpc-status.ts';
 import type { Http2Connection, Http2Upstream } from './http2-upstream.ts';
 import { deadConnectionMs, type UpstreamEnd } from './upstream.ts';
@@ -54,8 +55,7 @@ function listen(
   connection: Http2Connection,
   done: (how: UpstreamEnd | 'refused') => void,
 ): void {
-  const chunks: Buffer[] = [];
-  let length = 0;
+  const collected = new CollectedBytes();
   let begin: string[] = [];
   let trailers: string[] = [];
   let status: number | undefined;
@@ -80,11 +80,10 @@ function listen(
     note(headers);
   });
   stream.on('data', (chunk: Buffer) => {
-    length += chunk.length;
-    if (length > replyMax) {
+    if (collected.length + chunk.length > replyMax) {
       tooLarge = true;
       stream.close(constants.NGHTTP2_CANCEL);
-    } else chunks.push(chunk);
+    } else collected.add(chunk);
   });
   stream.on('error', (failure) => {
     error = failure;
@@ -96,8 +95,7 @@ function listen(
   stream.on('close', () => {
     if (tooLarge) return done({ failure: 'too-large' });
     if (status !== undefined) {
-      const body = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, length);
-      return done({ status, headers: begin, trailers, body });
+      return done({ status, headers: begin, trailers, body: collected.whole() });
     }
     if (foreign) return done({ failure: 'protocol' });
     if (stream.rstCode === constants.NGHTTP2_REFUSED_STREAM) return done('refused');

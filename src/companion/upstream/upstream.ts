@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { CollectedBytes } from '../http/collected-bytes.ts';
 import { buildConnector, Client, type Dispatcher, Pool } from './http-client.ts';
 
 /** What the model answered, whole. */
@@ -113,11 +114,10 @@ class Call implements Dispatcher.DispatchHandler {
   /** Sends it again, where that may be. */
   onDeadConnection: (() => boolean) | undefined;
   readonly #done: (end: UpstreamEnd) => void;
-  readonly #chunks: Buffer[] = [];
+  readonly #collected = new CollectedBytes();
   #controller: Dispatcher.DispatchController | undefined;
   #status = 0;
   #headers: string[] = [];
-  #length = 0;
   #startedAt = 0;
   #ended = false;
   #cancelled = false;
@@ -152,17 +152,15 @@ class Call implements Dispatcher.DispatchHandler {
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    this.#chunks.push(chunk);
-    this.#length += chunk.length;
-    if (this.#length > replyMax) {
+    this.#collected.add(chunk);
+    if (this.#collected.length > replyMax) {
       this.end({ failure: 'too-large' });
       controller.abort(new Error('the reply is too large'));
     }
   }
 
   onResponseEnd(): void {
-    const body = this.#chunks.length === 1 ? (this.#chunks[0] as Buffer) : Buffer.concat(this.#chunks, this.#length);
-    this.end({ status: this.#status, headers: this.#headers, body });
+    this.end({ status: this.#status, headers: this.#headers, body: this.#collected.whole() });
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
