@@ -6,6 +6,8 @@ import type { BenchReport, BenchRow } from './report.ts';
 export interface Page {
   readonly head: string;
   readonly names: readonly string[];
+  /** What the marks around a section begin with. */
+  readonly mark?: string;
 }
 
 const benchmarks: Page = {
@@ -20,20 +22,22 @@ A commit with \`+\` had changes that were not committed.
 
 /** The document with this report's section put in or replaced, and all others kept as they are. */
 export function withReport(document: string, report: BenchReport, from: Provenance, page: Page = benchmarks): string {
-  const sections = new Map(sectionsOf(document));
-  sections.set(report.name, sectionOf(report, from));
-  const names = page.names.filter((name) => sections.has(name));
-  return [page.head, ...names.map((name) => mark(name, sections.get(name) as string))].join('\n');
+  return withSection(document, report.name, sectionOf(report, from), page);
+}
+
+/** The same for a section that is written already. */
+export function withSection(document: string, name: string, section: string, page: Page): string {
+  const { head, names, mark = 'bench' } = page;
+  const sections = new Map(sectionsOf(document, mark));
+  sections.set(name, section);
+  const marked = (each: string) => `<!-- ${mark}:${each} -->\n${sections.get(each)}\n<!-- /${mark}:${each} -->\n`;
+  return [head, ...names.filter((each) => sections.has(each)).map(marked)].join('\n');
 }
 
 /** Every section by its name, without its marks. */
-function sectionsOf(document: string): [string, string][] {
-  const marks = /<!-- bench:([\w-]+) -->\n([\s\S]*?)\n<!-- \/bench:\1 -->/g;
+function sectionsOf(document: string, mark: string): [string, string][] {
+  const marks = new RegExp(`<!-- ${mark}:([\\w-]+) -->\\n([\\s\\S]*?)\\n<!-- /${mark}:\\1 -->`, 'g');
   return [...document.matchAll(marks)].map((match) => [match[1] as string, match[2] as string]);
-}
-
-function mark(name: string, section: string): string {
-  return `<!-- bench:${name} -->\n${section}\n<!-- /bench:${name} -->\n`;
 }
 
 function sectionOf(report: BenchReport, from: Provenance): string {

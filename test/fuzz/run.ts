@@ -8,8 +8,9 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { InvalidArgumentError } from 'commander';
 import { provenance } from '../../bench/provenance.ts';
 import { Progress } from '../support/progress.ts';
-import { table, writeReport } from '../support/reports.ts';
+import { changeReport } from '../support/reports.ts';
 import { runCommand, wholeFrom } from '../support/run-command.ts';
+import { withTarget } from './report.ts';
 import type { FuzzResult, FuzzSettings } from './settings.ts';
 import { fuzzSockets } from './sockets.ts';
 import { fuzzWire } from './wire.ts';
@@ -35,11 +36,11 @@ const { only, runs, seconds, seed, full, keep, report } = runCommand('fuzz', 'Fu
   .option('--seed <n>', 'of what is tried', wholeFrom(0), 1)
   .option('--full', 'ten times as often')
   .option('--keep', 'add what is read in a new way to the corpus')
-  .option('--report', 'write docs/reports/fuzz.md')
+  .option('--report', 'write these targets into docs/reports/fuzz.md')
   .parse()
   .opts<Options>();
 const from = provenance();
-const results: (FuzzResult & { took: number })[] = [];
+const results: (FuzzResult & { seconds: number })[] = [];
 for (const name of names) {
   if (only && !only.includes(name)) continue;
   const started = performance.now();
@@ -55,7 +56,7 @@ for (const name of names) {
   const result = name === 'wire' ? await fuzzWire(settings) : await fuzzSockets(name, settings);
   progress?.end();
   const took = Math.round((performance.now() - started) / 1000);
-  results.push({ ...result, took });
+  results.push({ ...result, seconds: took });
   console.log(
     `${name}: ${result.runs} of ${settings.runs} tried in ${took} s, seed ${seed}, ${result.findings.length} findings`,
   );
@@ -64,14 +65,10 @@ for (const name of names) {
   if (keep && 'kept' in result) addToCorpus(result.kept as string[]);
 }
 if (report) {
-  writeReport('fuzz', from, [
-    `\`npm run fuzz -- ${process.argv.slice(2).join(' ')}\`, seed ${seed}. What must hold is in test/fuzz/README.md.`,
-    table(
-      ['target', 'tried', 'seconds', 'findings'],
-      results.map(({ name, runs, took, findings }) => [name, runs, took, findings.length]),
-    ),
-    ...results.flatMap(({ name, figures }) => [`## ${name}`, table(['what', 'how many'], figures)]),
-  ]);
+  const asked = process.argv.slice(2).join(' ');
+  changeReport('fuzz', (before) =>
+    results.reduce((page, result) => withTarget(page, { ...result, asked, seed }, from, names), before),
+  );
 }
 const failed = results.filter(({ findings }) => findings.length > 0).length;
 console.log(`${results.length - failed} passed, ${failed} failed`);
