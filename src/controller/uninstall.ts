@@ -6,7 +6,7 @@ import { listAll } from '../kube/list-all.ts';
 import { kinds, type ObjectName } from '../kube/objects.ts';
 import { podAutoscalerClass } from '../policy/service-view.ts';
 import type { Log } from '../telemetry/log.ts';
-import { classKey, handedOverKey, knativeClass } from './actuators/autoscaler-class.ts';
+import { classKey, handedOverKey, handOverAnnotations } from './actuators/autoscaler-class.ts';
 import { replicasBefore } from './actuators/held-replicas.ts';
 import { holdingOf, originalKey } from './actuators/originals.ts';
 import { batcherAnnotation } from './admission/inference-service.ts';
@@ -142,10 +142,11 @@ async function restoreRevision(api: KubeApi, name: ObjectName): Promise<boolean>
   return true;
 }
 
-/** Knative's own autoscaler goes on from the replicas that it finds. */
 async function handOver(api: KubeApi, name: ObjectName): Promise<boolean> {
-  const annotations = { [classKey]: knativeClass, [handedOverKey]: null };
-  await api.mergePatch(kinds.revision, name, { metadata: { annotations } });
+  const { metadata } = await api.get(kinds.revision, name);
+  const { resourceVersion } = metadata;
+  const annotations = { ...handOverAnnotations(metadata.annotations ?? {}), [handedOverKey]: null };
+  await api.mergePatch(kinds.revision, name, { metadata: { resourceVersion, annotations } });
   return true;
 }
 

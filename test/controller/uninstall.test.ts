@@ -1,7 +1,9 @@
 import * as assert from 'uvu/assert';
+import { classKey, knativeClass, metricKey } from '../../src/controller/actuators/autoscaler-class.ts';
 import { uninstall } from '../../src/controller/uninstall.ts';
 import { LeaseElection } from '../../src/kube/lease-election.ts';
 import { type KubeObject, kinds } from '../../src/kube/objects.ts';
+import { podAutoscalerClass } from '../../src/policy/service-view.ts';
 import { ControllerRig, namespace, original } from '../support/controller-rig.ts';
 import { suite } from '../support/suite.ts';
 
@@ -58,6 +60,27 @@ suite('uninstall', (test) => {
     assert.equal(rig.api.peek(kinds.mutatingWebhook, { name: 'paceline.dev' })?.webhooks, []);
     await rig.clock.advance(300_000);
     assert.equal(rig.revision(), original, 'the old controller does not come back while the lease is taken');
+    await part.stop();
+  });
+
+  test("Revisions of our class name the metric without which Knative's webhook lets nobody else have them", async () => {
+    const cluster = await steered();
+    const { rig, part } = cluster;
+    const metrics: [revision: string, before: string | undefined, after: string][] = [
+      ['digits-predictor-00002', undefined, 'concurrency'],
+      ['digits-predictor-00003', '', 'concurrency'],
+      ['digits-predictor-00004', 'rps', 'rps'],
+    ];
+    for (const [name, metric] of metrics) {
+      rig.addRevision(name, 0, podAutoscalerClass);
+      if (metric === undefined) continue;
+      rig.api.edit(kinds.revision, { namespace, name }, { metadata: { annotations: { [metricKey]: metric } } });
+    }
+    assert.equal((await uninstalled(cluster)).failed, []);
+    for (const [name, , after] of metrics) {
+      assert.is(rig.revision(name)[classKey], knativeClass);
+      assert.is(rig.revision(name)[metricKey], after, name);
+    }
     await part.stop();
   });
 

@@ -22,6 +22,11 @@ export const handedOverKey = 'autoscaling.knative.dev/paceline-handed-over';
 /** The label of ServerlessServices that we answer for. */
 export const ownClassLabel = 'paceline.dev/class';
 
+/** What a Revision has to say for Knative's own autoscaler to take it over, which goes on from the replicas that it finds. */
+export function handOverAnnotations(annotations: Readonly<Record<string, string>>): Record<string, string> {
+  return { [classKey]: knativeClass, [metricKey]: annotations[metricKey] || knativeMetric };
+}
+
 /**
  * Who scales a revision at this moment. What its PodAutoscaler says counts: that is where each autoscaler looks whether
  * it is meant, and it follows the Revision's annotation a moment later.

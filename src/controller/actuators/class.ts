@@ -8,9 +8,8 @@ import {
   classKey,
   classOf,
   handedOverKey,
+  handOverAnnotations,
   knativeClass,
-  knativeMetric,
-  metricKey,
   ownAutoscalerOf,
 } from './autoscaler-class.ts';
 import { classReplicas, type ReplicaOrder } from './class-replicas.ts';
@@ -103,8 +102,7 @@ export class OwnClass implements Actuator<ClassPlan, ObservedService> {
       // What Knative has not carried over yet is on its way.
       const handed = revision.annotations[classKey] === knativeClass;
       if ((!ours || handed) && (noted === null || noted === note[handedOverKey])) continue;
-      const metric = revision.annotations[metricKey] || knativeMetric;
-      await annotate(revision, { [classKey]: knativeClass, [metricKey]: metric, ...note }, context);
+      await annotate(revision, { ...handOverAnnotations(revision.annotations), ...note }, context);
       this.#scaled.delete(revision.uid);
     }
   }
