@@ -1,6 +1,6 @@
 import { createServer, type ServerResponse } from 'node:http';
 import { createServer as createHttp2Server } from 'node:http2';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net';
 import * as assert from 'uvu/assert';
 import { AgeWatch } from '../../src/companion/answering/age-watch.ts';
 import { UnreadReplies } from '../../src/companion/answering/unread-replies.ts';
@@ -8,7 +8,7 @@ import { Listener } from '../../src/companion/listening/listener.ts';
 import { PassThrough } from '../../src/companion/passing/pass-through.ts';
 import { Circuit } from '../../src/companion/upstream/circuit.ts';
 import { callUnary } from '../../src/companion/upstream/grpc-call.ts';
-import { Http2Upstream } from '../../src/companion/upstream/http2-upstream.ts';
+import { type Http2Connection, Http2Upstream } from '../../src/companion/upstream/http2-upstream.ts';
 import { Upstream, type UpstreamEnd } from '../../src/companion/upstream/upstream.ts';
 import { until, Wire, withEdge } from '../support/edge.ts';
 import { fullPort } from '../support/full-port.ts';
@@ -56,6 +56,43 @@ suite('bounds: a model that takes no connection', (test) => {
       http2.close();
       await Promise.all([upstream.close(), pass.close()]);
       full.stop();
+    }
+  });
+});
+
+suite('bounds: a connection over HTTP/2 that has said that it goes', (test) => {
+  test('is closed after its last call, though the model does not close its end', async () => {
+    const sockets = new Set<Socket>();
+    const http2 = createHttp2Server();
+    http2.on('stream', (stream) => {
+      stream.on('error', () => {});
+      stream.respond({ ':status': 200, 'content-type': 'application/grpc', 'grpc-status': '0' }, { endStream: true });
+      stream.session?.goaway();
+    });
+    const model = createTcpServer({ allowHalfOpen: true }, (socket) => {
+      sockets.add(socket);
+      socket.on('error', () => {});
+      http2.emit('connection', socket);
+    });
+    await new Promise<void>((resolve) => model.listen(0, '127.0.0.1', resolve));
+    const upstream = new Http2Upstream(new URL(`http://127.0.0.1:${(model.address() as AddressInfo).port}`), 4);
+    const sessions = new Set<Http2Connection>();
+    const closed = new Set<Http2Connection>();
+    try {
+      for (let calls = 0; sessions.size < 3 && calls < 1000; calls++) {
+        const { stream, connection } = upstream.open({ ':method': 'POST', ':path': '/x' }, true);
+        if (!sessions.has(connection)) connection.session.once('close', () => closed.add(connection));
+        sessions.add(connection);
+        stream.on('error', () => {}).resume();
+        await new Promise((resolve) => stream.once('close', resolve));
+        await new Promise((resolve) => setTimeout(resolve, 2));
+      }
+      assert.is(sessions.size, 3);
+      await until(() => closed.size >= 2);
+    } finally {
+      upstream.close();
+      for (const socket of sockets) socket.destroy();
+      await new Promise((resolve) => model.close(resolve));
     }
   });
 });

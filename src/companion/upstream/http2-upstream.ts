@@ -91,9 +91,11 @@ export class Http2Connection {
     });
     this.session = session;
     const timer = setTimeout(() => session.destroy(), withinMs);
-    session.once('connect', () => {
+    session.once('connect', (_session, socket) => {
       clearTimeout(timer);
       this.#connected = true;
+      // Node ends its half after the last call of a connection that goes, and then waits for the model's for good.
+      socket.once('finish', () => socket.destroy());
       // A caller who does not read stops its own call, not those of others.
       session.setLocalWindowSize(Math.min(callsMax * streamWindow, windowMax));
     });
