@@ -5,7 +5,7 @@
 //   npm run chaos -- --requests 1000000 --seed 7 --report  writes docs/reports/chaos.md too
 import { provenance } from '../../bench/provenance.ts';
 import type { ProcessState } from '../support/companion-process.ts';
-import { growthLine, growths } from '../support/memory-verdict.ts';
+import { growthCells, growthHead, growthLine, growths } from '../support/memory-verdict.ts';
 import { Progress } from '../support/progress.ts';
 import { table, writeReport } from '../support/reports.ts';
 import { runCommand, wholeFrom } from '../support/run-command.ts';
@@ -13,6 +13,8 @@ import { againstCompanion, Chaos, wrongAtTheEnd } from './chaos.ts';
 
 /** What a run is looked at: memory after so many parts of it. */
 const parts = 12;
+/** In these everything is built up. */
+const warmUpParts = 4;
 const settleMs = 1000;
 /** The last parts, in which replies over gRPC may be such that they cannot be split. */
 const unsplittableParts = 3;
@@ -55,14 +57,14 @@ await againstCompanion(chaos, [], async (companion) => {
 
 const { ledger } = chaos;
 const { counts } = ledger;
-const memory = growths(states);
+const memory = growths(states, warmUpParts);
 if (ledger.wrongs > 0) failures.push(`${ledger.wrongs} requests or calls were wrong:`, ...ledger.wrong);
 if (chaos.ended !== requests) failures.push(`${chaos.ended} of ${requests} requests ended`);
 if (counts.waitedInVain > inVainMax * requests) failures.push(`${counts.waitedInVain} requests waited in vain`);
 if (counts.calls > callsMax * requests) failures.push(`${counts.calls} calls to the model: too little was batched`);
 // A short run has no third in which everything has been built up.
 const judged = requests >= 100_000 ? memory : [];
-failures.push(...judged.filter(({ fits }) => !fits).map(({ what, from, to }) => `${what}: ${from} -> ${to}`));
+failures.push(...judged.filter(({ fits }) => !fits).map(({ what, thirds }) => `${what}: ${thirds.join(' -> ')}`));
 
 const sorted = (counted: ReadonlyMap<string, number>) =>
   [...counted].sort(([one], [other]) => one.localeCompare(other));
@@ -99,10 +101,8 @@ if (report) {
       .join(', ')}.`,
     `${counts.calls} calls, ${counts.batched} of them for several requests; ${counts.halves} halves of refused batches, ${counts.singles} requests alone after a reply that could not be split, ${counts.retries} calls sent again after a dead connection; ${counts.waitedInVain} requests waited in vain for a slot, ${counts.lostUnseen} were lost with a connection before the model had read them.`,
     '## What the companion held',
-    table(
-      ['what', 'second third', 'last third'],
-      memory.map(({ what, from: before, to }) => [what, before, to]),
-    ),
+    `Looked at after each of ${parts} parts; the first ${warmUpParts} are the warm-up.`,
+    table(growthHead, memory.map(growthCells)),
   ]);
 }
 console.log(failures.length === 0 ? '1 passed, 0 failed' : '0 passed, 1 failed');

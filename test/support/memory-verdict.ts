@@ -1,25 +1,34 @@
 import type { ProcessState } from './companion-process.ts';
 
-/** How much more of something may be held at the end than at the beginning. */
+/** How much more of something may be held at the end than at the beginning, when it was warm. */
 const growthMax = 0.05;
 /** One or two more are nothing: a timer, a connection that is kept. */
 const handlesMore = 4;
 
-/** One kind of what a process holds, at the beginning and at the end. */
+/** One kind of what a process holds. */
 export interface Growth {
   readonly what: string;
-  readonly from: number;
-  readonly to: number;
+  /** When it was looked at first, warm or not. */
+  readonly first: number;
+  /** Medians of the thirds of what came after the warm-up. The last one may not be more than the first. */
+  readonly thirds: readonly [number, number, number];
   readonly fits: boolean;
 }
 
-/** Compares the last third of what was seen with the third before it: the first one is that in which everything is built up. */
-export function growths(states: readonly ProcessState[]): Growth[] {
-  const third = Math.max(1, Math.floor(states.length / 3));
-  const [early, late] = [states.slice(third, 2 * third), states.slice(-third)];
+/**
+ * Compares the end of a run with its beginning: the last third of what was seen after the warm-up with the first. A comparison
+ * with the second third would not see what is built up before it.
+ *
+ * @param warmUp how many of the states are of the time in which everything is built up
+ */
+export function growths(states: readonly ProcessState[], warmUp: number): Growth[] {
+  const warm = states.slice(warmUp);
+  const third = Math.max(1, Math.floor(warm.length / 3));
+  const parts = [warm.slice(0, third), warm.slice(third, -third), warm.slice(-third)] as const;
   const growth = (what: string, read: (state: ProcessState) => number, more: number): Growth => {
-    const [from, to] = [medianOf(early, read), medianOf(late, read)];
-    return { what, from, to, fits: to <= from * (1 + growthMax) + more };
+    const [from, between, to] = [medianOf(parts[0], read), medianOf(parts[1], read), medianOf(parts[2], read)];
+    const fits = to <= from * (1 + growthMax) + more;
+    return { what, first: medianOf(states.slice(0, 1), read), thirds: [from, between, to], fits };
   };
   return [
     growth('heap and external bytes after a collection', ({ heapUsed, external }) => heapUsed + external, 0),
@@ -29,10 +38,30 @@ export function growths(states: readonly ProcessState[]): Growth[] {
   ];
 }
 
-export function growthLine({ what, from, to, fits }: Growth): string {
-  return `${fits ? 'ok  ' : 'FAIL'} ${what}: ${from} -> ${to} (${((100 * (to - from)) / Math.max(1, from)).toFixed(1)} %)`;
+export function growthLine(growth: Growth): string {
+  const { what, first, thirds, fits } = growth;
+  return `${fits ? 'ok  ' : 'FAIL'} ${what}: ${first} at first, then ${thirds.join(' -> ')} (${changeOf(growth)})`;
 }
 
+/** The cells of a report's table, with what they are. */
+export const growthHead = [
+  'what',
+  'at first',
+  'first third after the warm-up',
+  'second third',
+  'last third',
+  'change',
+] as const;
+
+export function growthCells(growth: Growth): (string | number)[] {
+  return [growth.what, growth.first, ...growth.thirds, changeOf(growth)];
+}
+
+function changeOf({ thirds: [from, , to] }: Growth): string {
+  return `${((100 * (to - from)) / Math.max(1, from)).toFixed(1)} %`;
+}
+
+/** NaN where nothing was seen, which fits nowhere. */
 function medianOf(states: readonly ProcessState[], read: (state: ProcessState) => number): number {
-  return states.map(read).sort((one, other) => one - other)[states.length >> 1] as number;
+  return states.map(read).sort((one, other) => one - other)[states.length >> 1] ?? Number.NaN;
 }
