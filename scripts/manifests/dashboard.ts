@@ -288,12 +288,13 @@ const rows: readonly (readonly [string, readonly Panel[]])[] = [
         lines: [['{{result}}', 'sum by (result) (rate(paceline_spans_total{$s}[$__rate_interval]))']],
       },
       {
-        title: 'Records and request log',
+        title: 'Records and log lines',
         tells: 'Requests a second that are recorded and lines that are logged, or were to be.',
         unit: 'reqps',
         lines: [
           ['records {{result}}', 'sum by (result) (rate(paceline_records_total{$s}[$__rate_interval]))'],
-          ['lines {{result}}', 'sum by (result) (rate(paceline_request_log_lines_total{$s}[$__rate_interval]))'],
+          ['request log {{result}}', 'sum by (result) (rate(paceline_request_log_lines_total{$s}[$__rate_interval]))'],
+          ['log {{result}}', 'sum by (result) (rate(paceline_log_lines_total{$s}[$__rate_interval]))'],
         ],
       },
       {

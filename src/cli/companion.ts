@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import { Companion } from '../companion/companion.ts';
 import { boundYoungGeneration } from '../companion/young-generation.ts';
 import { type CompanionOptions, shownOptions, unknownVariables } from '../policy/companion-options.ts';
-import { createLog, type Log } from '../telemetry/log.ts';
+import { createServingLog, type Log } from '../telemetry/log.ts';
 import { addCompanionOptions, companionOptions } from './arguments.ts';
 
 /** `paceline companion`: batches requests in front of one model server. */
@@ -33,17 +33,19 @@ export async function runCompanion(
   { warnings = [], unfit }: StartNotes = {},
 ): Promise<void> {
   boundYoungGeneration();
-  const log = createLog(options.logLevel);
+  let companion: Companion | undefined;
+  const log = createServingLog(options.logLevel, (result, lines) => companion?.metrics.logLines.add(lines, result));
   warnOfUnknownVariables(log);
   for (const warning of warnings) log.warn({ code: 'PL_AGENT' }, warning);
   if (unfit !== undefined) log.error({ code: 'PL_AGENT' }, unfit);
   for (const { note } of options.readinessProbe ?? []) if (note) log.warn({ code: 'PL_READINESS_PROBE' }, note);
-  const companion = new Companion(options, { log, unfit });
+  companion = new Companion(options, { log, unfit });
   let ports: { port: number; adminPort: number };
   try {
     ports = await companion.start();
   } catch (error) {
     log.error({ code: 'PL_LISTEN', detail: String(error) }, 'cannot listen: choose another --port or --admin-port');
+    await log.close();
     process.exit(1);
   }
   let stopping = false;
@@ -53,6 +55,7 @@ export async function runCompanion(
     log.info({ event }, 'draining');
     const clean = await companion.drain();
     log.info({ clean }, clean ? 'drained' : 'the drain timeout passed before all was answered');
+    await log.close();
     process.exit(clean ? 0 : 1);
   };
   // A parent that started it and is gone disconnects: nobody else would stop it.

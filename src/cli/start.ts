@@ -3,7 +3,7 @@ import { Companion } from '../companion/companion.ts';
 import { startChild } from '../demo/child.ts';
 import { weightsFile } from '../digits/variants.ts';
 import type { CompanionOptions } from '../policy/companion-options.ts';
-import { createLog } from '../telemetry/log.ts';
+import { createServingLog } from '../telemetry/log.ts';
 import { addCompanionOptions, companionOptions } from './arguments.ts';
 
 const otherwise = { slo: '200ms', host: '127.0.0.1', 'log-level': 'warn', upstream: 'http://127.0.0.1:8081' };
@@ -21,7 +21,8 @@ export function startCommand(): Command {
 async function runStart(settings: CompanionOptions): Promise<void> {
   const model = await startChild('digits', '--port', '0');
   const upstream = new URL(`http://127.0.0.1:${model.port}`);
-  const companion = new Companion({ ...settings, drainQuietMs: 0, upstream }, { log: createLog(settings.logLevel) });
+  const log = createServingLog(settings.logLevel, (result, lines) => companion.metrics.logLines.add(lines, result));
+  const companion: Companion = new Companion({ ...settings, drainQuietMs: 0, upstream }, { log });
   let ports: { port: number; adminPort: number };
   try {
     ports = await companion.start();

@@ -164,6 +164,11 @@ export class CompanionMetrics {
     "Lines of Knative's request log, by what became of them.",
     [{ name: 'result', values: ['written', 'dropped'] }],
   );
+  readonly logLines = new Counter(
+    'paceline_log_lines_total',
+    "Lines of the companion's log, those of single requests among them, by what became of them. Requests never wait for it.",
+    [{ name: 'result', values: ['written', 'dropped'] }],
+  );
   readonly traps = new Counter(
     'paceline_kernel_traps_total',
     'Times a kernel (deciding, or reading bodies) failed and was rebuilt.',
@@ -221,6 +226,7 @@ export class CompanionMetrics {
       this.spans,
       this.records,
       this.requestLogLines,
+      this.logLines,
       this.traps,
       this.internalErrors,
       this.requestSeconds,

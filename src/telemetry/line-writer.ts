@@ -1,4 +1,4 @@
-import { write } from 'node:fs';
+import { write, writeSync } from 'node:fs';
 
 /** Bytes that may wait for the reader. */
 const waitingMax = 1_048_576;
@@ -9,6 +9,22 @@ const closeMs = 1000;
 
 /** What becomes of lines. */
 export type LineResult = 'written' | 'dropped';
+
+/** Standard output and standard error. */
+const standard = { 1: 'stdout', 2: 'stderr' } as const;
+
+/**
+ * A writer of standard output (1) or standard error (2). Node makes a pipe there one that does not block when it is first
+ * asked for: a write that blocked would keep one of the few threads of the process, and the process from ending.
+ */
+export function standardLines(
+  descriptor: 1 | 2,
+  onEnd: (result: LineResult, lines: number) => void,
+  onError: (error: Error) => void,
+): LineWriter {
+  void process[standard[descriptor]];
+  return new LineWriter(descriptor, onEnd, onError);
+}
 
 /**
  * Writes lines to a descriptor, never throwing and never waiting. What nobody reads in time is dropped beyond a megabyte, and
@@ -27,6 +43,8 @@ export class LineWriter {
   #chunk = Buffer.alloc(0);
   #lines = 0;
   #done = 0;
+  /** A thread is writing it. */
+  #underWay = false;
   /** The last line that went out lacks its end. */
   #torn = false;
   #onEmpty: () => void = () => {};
@@ -68,6 +86,20 @@ export class LineWriter {
     });
   }
 
+  /** For the end of a process that cannot wait: writes what is taken at once. A write under way is not given up by it. */
+  flush(): void {
+    const rest = this.#underWay ? [] : [this.#chunk.subarray(this.#done)];
+    const bytes = Buffer.concat([...rest, Buffer.from(this.#waiting.join(''))]);
+    this.#waiting = [];
+    this.#waitingBytes = 0;
+    if (!this.#underWay) this.#done = this.#chunk.length;
+    try {
+      for (let done = 0; done < bytes.length; ) done += writeSync(this.#descriptor, bytes, done);
+    } catch {
+      // Nobody reads it, or it cannot be written: there is nobody left to tell.
+    }
+  }
+
   #next(): void {
     if (this.#waiting.length === 0) return this.#onEmpty();
     this.#lines = this.#waiting.length;
@@ -80,7 +112,9 @@ export class LineWriter {
 
   #push(): void {
     const { length } = this.#chunk;
+    this.#underWay = true;
     write(this.#descriptor, this.#chunk, this.#done, length - this.#done, null, (error, count) => {
+      this.#underWay = false;
       if (error?.code === 'EAGAIN') return void setTimeout(() => this.#push(), againMs).unref();
       if (!error) this.#done += count;
       if (!error && this.#done < length) return this.#push();

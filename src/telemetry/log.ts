@@ -1,4 +1,5 @@
-import { pino } from 'pino';
+import { type DestinationStream, pino } from 'pino';
+import { type LineResult, standardLines } from './line-writer.ts';
 
 /** Structured lines on standard error, one JSON object each. */
 export interface Log {
@@ -9,7 +10,29 @@ export interface Log {
 
 /** A log at this level. Lines go out at once: there are few of them. */
 export function createLog(level: string): Log {
-  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination({ fd: 2, sync: true }));
+  return logTo(level, pino.destination({ fd: 2, sync: true }));
+}
+
+/** A log that never holds up who writes to it. */
+export interface ServingLog extends Log {
+  /** Waits until all lines are written or lost, a second at most. */
+  close(): Promise<void>;
+}
+
+/**
+ * The log of a process that serves requests. Lines go out a little later, in their order, and those that nobody reads in time
+ * are dropped: a pipe that is full costs lines and no request. What waits when the process exits is written as far as there is room.
+ *
+ * @param onEnd hears how many lines were written or dropped
+ */
+export function createServingLog(level: string, onEnd: (result: LineResult, lines: number) => void): ServingLog {
+  const lines = standardLines(2, onEnd, () => {});
+  process.on('exit', () => lines.flush());
+  return Object.assign(logTo(level, lines), { close: () => lines.close() });
+}
+
+function logTo(level: string, to: DestinationStream): Log {
+  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, to);
 }
 
 /** Says the same thing at most once in ten seconds, with how often it was kept back. */

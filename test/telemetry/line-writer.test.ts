@@ -21,7 +21,7 @@ function writer(descriptor: number, bytesMax?: number) {
 
 const full = '/dev/full';
 
-suite('lines on standard output', (test) => {
+suite('lines on standard output and error', (test) => {
   if (existsSync(full)) {
     test('a full disk costs lines, which are counted, and nothing else', async () => {
       const descriptor = openSync(full, 'w');
@@ -92,6 +92,24 @@ suite('lines on standard output', (test) => {
       }
     });
   }
+
+  test('at the end of a process that cannot wait, what waits is written at once and nothing twice', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'paceline-lines-'));
+    const file = join(folder, 'lines');
+    const descriptor = openSync(file, 'a');
+    try {
+      const { to } = writer(descriptor);
+      for (let i = 0; i < 100; i++) to.write(`line ${i}\n`);
+      to.flush();
+      await to.close();
+      // The first one was under way.
+      const lines = readFileSync(file, 'utf8').trimEnd().split('\n').sort();
+      assert.equal(lines, Array.from({ length: 100 }, (_, i) => `line ${i}`).sort());
+    } finally {
+      closeSync(descriptor);
+      await rm(folder, { recursive: true });
+    }
+  });
 
   test('a line that finds no room is dropped and counted, and the others are whole and in their order', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'paceline-lines-'));

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { CompanionOptions } from '../../policy/companion-options.ts';
 import type { CompanionMetrics } from '../../telemetry/companion-metrics.ts';
-import { type LineResult, LineWriter } from '../../telemetry/line-writer.ts';
+import { type LineResult, type LineWriter, standardLines } from '../../telemetry/line-writer.ts';
 import { type Log, RareWarnings } from '../../telemetry/log.ts';
 import { SpanExport } from '../../telemetry/span-export.ts';
 import type { Guard } from '../guard.ts';
@@ -86,5 +86,5 @@ function standardOutput(log: Log, onEnd: (result: LineResult, lines: number) => 
       { detail: String(error) },
       'lines of the request log are lost: standard output cannot be written. Requests are served all the same',
     );
-  return new LineWriter(1, onEnd, failed);
+  return standardLines(1, onEnd, failed);
 }

@@ -1,6 +1,7 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { Pool } from 'undici';
 import * as assert from 'uvu/assert';
 import { AccessLog } from '../../../src/companion/observing/access-log.ts';
 import type { Account } from '../../../src/companion/observing/account.ts';
@@ -34,7 +35,86 @@ const account = (more: Partial<Account>): Account =>
     ...more,
   }) as Account;
 
+const bundle = fileURLToPath(new URL('../../../dist/paceline.mjs', import.meta.url));
+
+/** Runs a companion in a process of its own, whose standard error is read until it listens and no further. */
+async function withProcess(
+  flags: readonly string[],
+  run: (child: ChildProcessWithoutNullStreams, port: number, adminPort: number) => Promise<void>,
+): Promise<void> {
+  const model = new ModelServer();
+  model.keepCalls = false;
+  const upstream = `http://127.0.0.1:${await model.start()}`;
+  const own = ['--upstream', upstream, '--slo', '60s', '--port', '0', '--admin-port', '0', '--drain-quiet', '0s'];
+  const child = spawn(process.execPath, [bundle, 'companion', ...own, ...flags], {
+    env: { PATH: process.env.PATH, SERVING_POD_IP: '10.1.2.3' },
+  });
+  try {
+    let said = '';
+    const hear = (chunk: Buffer) => {
+      said += chunk;
+    };
+    child.stderr.on('data', hear);
+    while (!/the companion listens.*\n/.test(said)) await once(child.stderr, 'data');
+    child.stderr.pause();
+    child.stderr.off('data', hear);
+    const [, port, adminPort] = /"port":(\d+),"adminPort":(\d+)/.exec(said) ?? [];
+    await run(child, Number(port), Number(adminPort));
+  } finally {
+    child.kill('SIGKILL');
+    await model.stop();
+  }
+}
+
+/** Asks until lines of this metric are dropped. Every request is answered. */
+async function askUntilDropped(metric: string, port: number, adminPort: number): Promise<void> {
+  const dropped = new RegExp(`^${metric}\\{result="dropped"\\} [1-9]`, 'm');
+  const headers = { 'x-request-id': 'i'.repeat(120) };
+  const pool = new Pool(`http://127.0.0.1:${port}`, { connections: 50, pipelining: 1 });
+  for (let asked = 0; asked < 20_000; asked += 100) {
+    const page = await (await fetch(`http://127.0.0.1:${adminPort}/metrics`)).text();
+    if (dropped.test(page)) return pool.destroy();
+    const ask = async () => {
+      const signal = AbortSignal.timeout(60_000);
+      const reply = await pool.request({ method: 'GET', path: `/${'x'.repeat(250)}`, headers, signal });
+      await reply.body.dump();
+      assert.is(reply.statusCode, 200);
+    };
+    await Promise.all(Array.from({ length: 100 }, ask));
+  }
+  assert.unreachable(`nothing is counted in ${metric}`);
+}
+
+const everyLine = ['--access-log', '1', '--access-log-rate', '100000'];
+
 suite('the access log', (test) => {
+  test('lines that nobody reads hold up no request and no end: they are dropped and counted', () =>
+    withProcess(everyLine, async (child, port, adminPort) => {
+      await askUntilDropped('paceline_log_lines_total', port, adminPort);
+      const exited = once(child, 'exit');
+      child.kill('SIGTERM');
+      assert.equal(await exited, [0, null]);
+    }));
+
+  test('who reads again finds whole lines in their order, and those of the end', () =>
+    withProcess(everyLine, async (child, port, adminPort) => {
+      await askUntilDropped('paceline_log_lines_total', port, adminPort);
+      let said = '';
+      child.stderr.on('data', (chunk) => {
+        said += chunk;
+      });
+      child.stderr.resume();
+      // Room again, before the end needs some.
+      while (said.length < 1_000_000) await once(child.stderr, 'data');
+      const closed = once(child, 'close');
+      child.kill('SIGTERM');
+      assert.equal(await closed, [0, null]);
+      const lines = said.trimEnd().split('\n');
+      const times = lines.map((line) => String((JSON.parse(line) as Line).time));
+      assert.equal(times, [...times].sort());
+      assert.match(String(lines.at(-1)), /"clean":true,"msg":"drained"/);
+    }));
+
   test('nothing is logged of requests unless it is asked for', async () => {
     assert.equal(await logged({}, async (rig) => void (await rig.call('/v1/models/m:predict', 'no'))), []);
   });
@@ -109,25 +189,20 @@ suite('the access log', (test) => {
 });
 
 suite('the request log', (test) => {
-  test('each request is a line on standard output, as Knative writes it', async () => {
-    const model = new ModelServer();
-    const upstream = `http://127.0.0.1:${await model.start()}`;
-    const bundle = fileURLToPath(new URL('../../../dist/paceline.mjs', import.meta.url));
-    const flags = ['--upstream', upstream, '--slo', '200ms', '--port', '0', '--admin-port', '0', '--drain-quiet', '0s'];
-    const child = spawn(process.execPath, [bundle, 'companion', ...flags, '--request-log', 'true'], {
-      env: { PATH: process.env.PATH, SERVING_POD_IP: '10.1.2.3' },
-    });
-    try {
+  test('lines that nobody reads hold up no request and no end: they are dropped and counted', () =>
+    withProcess(['--request-log', 'true'], async (child, port, adminPort) => {
+      await askUntilDropped('paceline_request_log_lines_total', port, adminPort);
+      const exited = once(child, 'exit');
+      child.kill('SIGTERM');
+      assert.equal(await exited, [0, null]);
+    }));
+
+  test('each request is a line on standard output, as Knative writes it', () =>
+    withProcess(['--request-log', 'true'], async (child, port) => {
       let out = '';
       child.stdout.on('data', (chunk) => {
         out += chunk;
       });
-      let said = '';
-      for await (const chunk of child.stderr) {
-        said += chunk;
-        if (/the companion listens.*\n/.test(said)) break;
-      }
-      const port = Number(/"port":(\d+)/.exec(said)?.[1]);
       const headers = { 'content-type': 'application/json', 'user-agent': 'test', 'x-b3-traceid': 'b3b3' };
       const body = '{"instances":[1]}';
       const reply = await fetch(`http://127.0.0.1:${port}/v1/models/m:predict?a=1`, { method: 'POST', headers, body });
@@ -150,9 +225,5 @@ suite('the request log', (test) => {
       assert.match(String(remoteIp), /^127\.0\.0\.1:\d+$/);
       assert.match(String(latency), /^\d[\d.e-]*s$/);
       assert.is(traceId, 'b3b3');
-    } finally {
-      child.kill('SIGKILL');
-      await model.stop();
-    }
-  });
+    }));
 });
