@@ -19,7 +19,8 @@ const values: readonly (readonly [RegExp, string])[] = [
   [/\bHOST\b/g, hostOf.inferenceService('default', 'digits', 'Knative')],
   [/\bGATEWAY\b/g, `${nodeAddress}:${gatewayPort}`],
   [/~\/\.kube\/config/g, paths.kubeconfig],
-  [/^(npm run loadtest -- step .*)$/, '$1 --rate 4 --duration 30s'],
+  // That bars are missed, for which k6 has a status of its own, says something of the machine.
+  [/^(npm run loadtest -- step .*)$/, '$1 --rate 4 --duration 30s || test $? -eq 99'],
 ];
 /** The cluster's node has the project's image, and loads none from elsewhere. */
 const aboutImages = /\bimages?\b|\bpush\b/;
@@ -111,7 +112,8 @@ suite("README's section on clusters", (test) => {
   });
 
   test('a step of load is measured', async () => {
-    await runUntil(/^npm run loadtest -- step/);
+    const report = await runUntil(/^npm run loadtest -- step/);
+    if (noK6 === undefined) assert.match(report, /^report: .*report\.html/m);
   });
 
   test('it is taken away, and nothing of ours is left on what stays', async () => {
