@@ -4,7 +4,7 @@
 //   npm run chaos                                          100,000 requests
 //   npm run chaos -- --requests 1000000 --seed 7 --report  writes docs/reports/chaos.md too
 import { provenance } from '../../bench/provenance.ts';
-import type { ProcessState } from '../support/companion-process.ts';
+import { type ProcessState, settled } from '../support/companion-process.ts';
 import { growthCells, growthHead, growthLine, growths } from '../support/memory-verdict.ts';
 import { Progress } from '../support/progress.ts';
 import { table, writeReport } from '../support/reports.ts';
@@ -15,7 +15,10 @@ import { againstCompanion, Chaos, wrongAtTheEnd } from './chaos.ts';
 const parts = 12;
 /** In these everything is built up. */
 const warmUpParts = 4;
-const settleMs = 1000;
+/** An idle connection to the model is kept for seconds. */
+const settleMs = 15_000;
+/** What may be kept beside what there was before the first request: a connection to the model for gRPC, a timer. */
+const keptMax = 4;
 /** The last parts, in which replies over gRPC may be such that they cannot be split. */
 const unsplittableParts = 3;
 /** Shares of requests: that waited in vain behind calls that hang, and calls to the model. */
@@ -38,6 +41,7 @@ const chaos = new Chaos(seed);
 const states: ProcessState[] = [];
 const failures: string[] = [];
 await againstCompanion(chaos, [], async (companion) => {
+  const before = await companion.state();
   const progress = new Progress(() => {
     const share = Math.floor((100 * chaos.ended) / requests);
     const perSecond = Math.round((1000 * chaos.ended) / (performance.now() - started));
@@ -46,10 +50,9 @@ await againstCompanion(chaos, [], async (companion) => {
   for (let part = 1; part <= parts && chaos.ledger.wrongs < 20; part++) {
     chaos.unsplittableOverGrpc = part > parts - unsplittableParts;
     await chaos.callWhile(companion, (begun) => begun < (requests * part) / parts);
-    // Connections of callers who have left are being closed. Those to the model are kept, as many as were needed at once.
-    chaos.upstream.closeConnections();
-    await new Promise((resolve) => setTimeout(resolve, settleMs));
-    states.push(await companion.state());
+    // Connections to the model that have nothing to do are ended by the companion: closed from here, those that it has
+    // forgotten would be closed too.
+    states.push(await settled(companion, before, keptMax, settleMs));
   }
   progress.end();
   failures.push(...(await wrongAtTheEnd(companion, chaos)));

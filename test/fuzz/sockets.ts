@@ -1,6 +1,6 @@
 import { connect } from 'node:net';
 import { Chaos, chaosFlags } from '../chaos/chaos.ts';
-import { CompanionProcess, type ProcessState } from '../support/companion-process.ts';
+import { CompanionProcess, type ProcessState, settled } from '../support/companion-process.ts';
 import { readHttpReply } from '../support/http-reply.ts';
 import { chance } from '../support/mutations.ts';
 import { httpPayload } from './http-payloads.ts';
@@ -72,9 +72,9 @@ export async function fuzzSockets(
   try {
     const before = await companion.state();
     await fuzzTo(runs / warmingShare, seconds / warmingShare);
-    const warm = await settled(companion, before);
+    const warm = await settled(companion, before, keptMax, settleMs);
     await fuzzTo(runs, seconds);
-    const after = await settled(companion, before);
+    const after = await settled(companion, before, keptMax, settleMs);
     const line = (what: string, from: number, to: number) => {
       held.push(`${what}: ${from} before, ${to} after`);
       return held.at(-1) as string;
@@ -105,17 +105,6 @@ export async function fuzzSockets(
       ...[...replies].sort(([one], [other]) => one.localeCompare(other)),
     ],
   };
-}
-
-/** What is held once callers who have left are let go, or after a minute. */
-async function settled(companion: CompanionProcess, before: ProcessState): Promise<ProcessState> {
-  const until = performance.now() + settleMs;
-  for (;;) {
-    const state = await companion.state();
-    const isBack = state.files <= before.files + keptMax && state.handles <= before.handles + keptMax;
-    if (isBack || performance.now() > until) return state;
-    await new Promise((resolve) => setTimeout(resolve, 1000));
-  }
 }
 
 /** Bytes that are held for requests and connections, as far as V8 can tell: compiled code is not. */

@@ -91,6 +91,25 @@ export class CompanionProcess {
   }
 }
 
+/**
+ * What a companion holds once it has let go of connections that have nothing to do, so that it has no more than so many handles and
+ * files above those of before, or after so long.
+ */
+export async function settled(
+  companion: CompanionProcess,
+  before: ProcessState,
+  keptMax: number,
+  withinMs: number,
+): Promise<ProcessState> {
+  const until = performance.now() + withinMs;
+  for (;;) {
+    const state = await companion.state();
+    const isBack = state.files <= before.files + keptMax && state.handles <= before.handles + keptMax;
+    if (isBack || performance.now() > until) return state;
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+  }
+}
+
 const listening = /"port":(\d+),"adminPort":(\d+).*the companion listens.*\n/;
 
 function filesOf(pid: number): number {
