@@ -73,8 +73,9 @@ export class SpanExport {
       }
     })();
     await Promise.race([all, over]);
+    // The sender's end waits for what is under way, however long a collector that hangs takes.
+    await Promise.race([this.stop(), over]);
     clearTimeout(timer);
-    await this.stop();
   }
 
   async stop(): Promise<void> {

@@ -34,6 +34,19 @@ suite('the export of spans', (test) => {
     assert.is(hanging.results.failed, 4096, 'what waited; 512 are on their way');
   });
 
+  test('a collector that hangs does not hold up a drain beyond its bound', async () => {
+    const never = () => new Promise<void>(() => {});
+    let stopped = false;
+    const stop = () => {
+      stopped = true;
+      return never();
+    };
+    const spans = new SpanExport(Promise.resolve({ send: never, stop }), new QuietLog(), () => {});
+    spans.add(span);
+    await spans.drain(performance.now() + 20);
+    assert.ok(stopped);
+  });
+
   test('where the sender cannot be loaded it is said, and spans are dropped', async () => {
     const log = new QuietLog();
     let dropped = 0;

@@ -1,3 +1,5 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import * as assert from 'uvu/assert';
 import { type CollectedSpan, CollectorDouble } from '../../support/collector.ts';
 import { type Rig, together, withRig } from '../../support/companion.ts';
@@ -59,6 +61,30 @@ suite('tracing', (test) => {
     withRig({ 'trace-endpoint': 'http://127.0.0.1:1', 'trace-share': '1' }, async (rig) => {
       assert.is((await rig.predict(1)).status, 200);
     }));
+
+  test('a collector that hangs does not hold up a drain beyond its bound', async () => {
+    let asked = 0;
+    let open = 0;
+    const collector = createServer((_request, response) => {
+      asked++;
+      open++;
+      response.on('close', () => open--);
+    });
+    await new Promise<void>((resolve) => collector.listen(0, '127.0.0.1', resolve));
+    const endpoint = `http://127.0.0.1:${(collector.address() as AddressInfo).port}`;
+    try {
+      await withRig({ 'trace-endpoint': endpoint, 'trace-share': '1', 'drain-timeout': '2s' }, async (rig) => {
+        await rig.predict(1);
+        await rig.companion.drain();
+        // The exporter itself gives a collector 10 s, and when it gives up the collector hears of it a little later.
+        await new Promise((resolve) => setTimeout(resolve, 200));
+        assert.equal([asked, open], [1, 1], 'it is still being waited for');
+      });
+    } finally {
+      collector.closeAllConnections();
+      collector.close();
+    }
+  });
 
   test('a request continues its caller’s trace, and the model continues it', async () => {
     let toModel = '';
