@@ -35,7 +35,7 @@ export function uninstallCommand(): Command {
           chance: Math.random,
           log: createLog(logLevel),
           lease: { namespace, name: controllerName },
-          identity: `uninstall_${randomUUID()}`,
+          identity: randomUUID(),
           timeoutMs: parseDuration(wait === true ? '60s' : wait),
         });
         console.log(`${restored} objects are as they were before Paceline`);
@@ -44,7 +44,7 @@ export function uninstallCommand(): Command {
         clearInterval(alive);
         api.close();
       }
-      // The lease stays ours until the controller is deleted.
+      // The lease stays ours for ten minutes, in which the controller is deleted.
       process.exit(0);
     });
 }

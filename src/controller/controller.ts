@@ -17,6 +17,7 @@ import type { ControllerOptions } from './controller-options.ts';
 import { Leadership } from './leadership.ts';
 import type { LeaderPart } from './part.ts';
 import { PolicyKeys } from './policy-keys.ts';
+import { isUninstall } from './uninstall-lease.ts';
 
 /** The Lease, the Deployment and the ServiceAccount of the controller are all called so. */
 export const controllerName = 'paceline-controller';
@@ -78,6 +79,7 @@ export class Controller {
       clock,
       chance,
       log,
+      outlives: isUninstall,
       onChange: (leads) => void this.#leadership.change(leads ? this.#context() : undefined),
     });
   }

@@ -10,6 +10,7 @@ import { classKey, handedOverKey, handOverAnnotations } from './actuators/autosc
 import { replicasBefore } from './actuators/held-replicas.ts';
 import { holdingOf, originalKey } from './actuators/originals.ts';
 import { batcherAnnotation } from './admission/inference-service.ts';
+import { uninstallHoldMs, uninstallIdentity } from './uninstall-lease.ts';
 
 export interface UninstallParts {
   readonly api: KubeApi;
@@ -17,6 +18,7 @@ export interface UninstallParts {
   readonly chance: Chance;
   readonly log: Log;
   readonly lease: ObjectName;
+  /** Unique among all that ever run. */
   readonly identity: string;
   /** How long to wait for the lease. */
   readonly timeoutMs: number;
@@ -34,8 +36,6 @@ const letGoMs = 10_000;
 const webhooksName = 'paceline.dev';
 const predictorLabel = 'serving.kserve.io/inferenceservice';
 const countKey = originalKey(kinds.inferencePolicy);
-/** Nobody acts for this long after everything was given back: time enough to delete the controller. */
-const holdMs = 600_000;
 
 /**
  * Gives everything back. It takes the controller's lease first, so that nothing is written again behind its back, and
@@ -114,7 +114,8 @@ async function takeLease({ api, clock, chance, log, lease, identity, timeoutMs }
       return true;
     }),
   );
-  const election = new LeaseElection({ lease, identity, api, clock, chance, log, durationMs: holdMs, retryMs: 200 });
+  const holder = { identity: uninstallIdentity(identity), durationMs: uninstallHoldMs };
+  const election = new LeaseElection({ lease, api, clock, chance, log, retryMs: 200, ...holder });
   election.start();
   const endMs = clock.monotonicMs() + timeoutMs;
   while (!election.leads) {

@@ -18,6 +18,11 @@ export interface LeaseOptions {
   readonly renewWithinMs?: number;
   /** Time between two tries. Default 2 s. */
   readonly retryMs?: number;
+  /**
+   * Whether a holder ends while it still holds the lease. Of such a one the time that it wrote counts too: it can have ended
+   * long before we began. Default: nobody does.
+   */
+  readonly outlives?: (holder: string) => boolean;
   readonly onChange?: (leads: boolean) => void;
 }
 
@@ -29,9 +34,13 @@ interface LeaseSpec {
   readonly renewTime?: string;
 }
 
+/** What the clocks of two machines may be apart where a written time counts. */
+const skewMs = 60_000;
+
 /**
- * One leader among several processes, by a Lease. How old another's lease is is measured from when *we* saw it change,
- * never from the time written in it, so that clocks that differ or jump make no second leader.
+ * One leader among several processes, by a Lease. How old another's lease is is measured from when *we* saw it change, so
+ * that clocks that differ or jump make no second leader. The time written in it counts only for a holder that is known to
+ * end without giving it up, and only once it was silent for as long as any leader may be.
  */
 export class LeaseElection {
   readonly #options: Required<Omit<LeaseOptions, 'onChange'>> & Pick<LeaseOptions, 'onChange'>;
@@ -41,10 +50,12 @@ export class LeaseElection {
   #announced = false;
   #transitions = 0;
   #seen: { version: string; atMs: number } | undefined;
+  /** Whose end was announced as what we wait for. */
+  #awaited: string | undefined;
   #done: Promise<void> = Promise.resolve();
 
   constructor(options: LeaseOptions) {
-    this.#options = { durationMs: 15_000, renewWithinMs: 10_000, retryMs: 2_000, ...options };
+    this.#options = { durationMs: 15_000, renewWithinMs: 10_000, retryMs: 2_000, outlives: () => false, ...options };
   }
 
   /** Whether we lead at this moment. False as soon as a renewal is overdue, even while a request hangs. */
@@ -118,17 +129,33 @@ export class LeaseElection {
     }
     this.#heldUntilMs = Number.NEGATIVE_INFINITY;
     if (this.#seen?.version !== version) this.#seen = { version, atMs: clock.monotonicMs() };
-    const free = !spec.holderIdentity;
-    const overMs = this.#seen.atMs + (spec.leaseDurationSeconds ?? 15) * 1000;
-    if (!free && clock.monotonicMs() < overMs) return;
+    if (spec.holderIdentity) {
+      const leftMs = this.#leftMs(spec.holderIdentity, spec, this.#seen.atMs);
+      if (leftMs > 0) {
+        this.#announceWait(spec.holderIdentity, leftMs);
+        return;
+      }
+    }
     const transitions = (spec.leaseTransitions ?? 0) + 1;
     await this.#write(held, { leaseTransitions: transitions, acquireTime: microTime(clock.wallMs()) });
     this.#hold(askedMs + renewWithinMs, transitions);
   }
 
+  /** How long its holder has the lease from now on, if it does not renew it. */
+  #leftMs(holder: string, { leaseDurationSeconds = 15, renewTime = '' }: LeaseSpec, seenMs: number): number {
+    const { clock, durationMs, outlives } = this.#options;
+    const heldMs = leaseDurationSeconds * 1000;
+    const silentMs = clock.monotonicMs() - seenMs;
+    const writtenMs = Date.parse(renewTime);
+    if (!outlives(holder) || Number.isNaN(writtenMs)) return heldMs - silentMs;
+    const endsMs = writtenMs + heldMs + skewMs - clock.wallMs();
+    return Math.min(heldMs - silentMs, Math.max(durationMs - silentMs, endsMs));
+  }
+
   #hold(untilMs: number, transitions: number): void {
     this.#heldUntilMs = untilMs;
     this.#transitions = transitions;
+    this.#awaited = undefined;
   }
 
   async #write(held: KubeObject, change: LeaseSpec): Promise<void> {
@@ -152,6 +179,15 @@ export class LeaseElection {
     const metadata = held?.metadata ?? { name: lease.name, ...(lease.namespace ? { namespace: lease.namespace } : {}) };
     const full = held ? spec : { ...this.#renewal(), acquireTime: microTime(clock.wallMs()), ...spec };
     return { metadata, spec: full };
+  }
+
+  /** Once for each holder: one that renews is waited for as long as it lives. */
+  #announceWait(holder: string, leftMs: number): void {
+    if (this.#awaited === holder) return;
+    this.#awaited = holder;
+    const { clock, log } = this.#options;
+    const until = new Date(clock.wallMs() + leftMs).toISOString();
+    log.info({ holder, until }, 'somebody else holds the lease, until then at the latest if they do not renew it');
   }
 
   #announce(): void {

@@ -10,6 +10,7 @@ import { Controller } from '../../src/controller/controller.ts';
 import { resolveControllerOptions } from '../../src/controller/controller-options.ts';
 import { Leadership } from '../../src/controller/leadership.ts';
 import type { LeaderPart, PartContext } from '../../src/controller/part.ts';
+import { uninstallIdentity } from '../../src/controller/uninstall-lease.ts';
 import { type Clock, systemClock } from '../../src/kube/clock.ts';
 import { KubeError } from '../../src/kube/kube-error.ts';
 import { kinds } from '../../src/kube/objects.ts';
@@ -116,6 +117,25 @@ suite('controller', (test) => {
     await until(() => parts.some(({ said }) => said.length > 0));
     assert.is(parts.filter(({ said }) => said.length > 0).length, 1);
     await Promise.all(replicas.map((replica) => replica.stop()));
+  });
+
+  test('a lease that an uninstall of yesterday left behind is not waited for', async () => {
+    const memory = new MemoryApi();
+    const part = new Recorder();
+    const renewTime = new Date(Date.now() - 86_400_000).toISOString();
+    const metadata = { namespace: 'paceline-system', name: 'paceline-controller' };
+    const spec = { holderIdentity: uninstallIdentity('job'), leaseDurationSeconds: 600, renewTime };
+    await memory.api.create(kinds.lease, { metadata, spec });
+    // Fifty times as fast: ten minutes would be longer than this test waits.
+    const clock: Clock = {
+      ...systemClock,
+      monotonicMs: () => systemClock.monotonicMs() * 50,
+      after: (ms, run) => systemClock.after(ms / 50, run),
+    };
+    const controller = controllerOn(memory, {}, [part], clock);
+    await controller.start();
+    await until(() => part.said.length > 0);
+    await controller.stop();
   });
 
   test('mounted files come first, and nobody writes a Secret then', async () => {

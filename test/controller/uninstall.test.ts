@@ -1,6 +1,8 @@
 import * as assert from 'uvu/assert';
 import { classKey, knativeClass, metricKey } from '../../src/controller/actuators/autoscaler-class.ts';
 import { uninstall } from '../../src/controller/uninstall.ts';
+import { isUninstall } from '../../src/controller/uninstall-lease.ts';
+import type { KubeApi } from '../../src/kube/kube-api.ts';
 import { LeaseElection } from '../../src/kube/lease-election.ts';
 import { type KubeObject, kinds } from '../../src/kube/objects.ts';
 import { podAutoscalerClass } from '../../src/policy/service-view.ts';
@@ -31,9 +33,22 @@ async function steered() {
   return { rig, part, election };
 }
 
-async function uninstalled({ rig }: { rig: ControllerRig }) {
-  const parts = { api: rig.api, clock: rig.clock, chance: rig.chance, log: rig.log };
-  const done = uninstall({ ...parts, lease, identity: 'uninstall', timeoutMs: 60_000 });
+/** The API as a process has it that ends: from then on nothing that it asks is heard. */
+function mortal(api: KubeApi) {
+  let ended = false;
+  const never = () => new Promise(() => {});
+  const answer = (target: KubeApi, name: keyof KubeApi) => (ended ? never : target[name].bind(target));
+  return {
+    api: new Proxy(api, { get: (target, name) => answer(target, name as keyof KubeApi) }),
+    end: () => {
+      ended = true;
+    },
+  };
+}
+
+async function uninstalled({ rig }: { rig: ControllerRig }, api: KubeApi = rig.api) {
+  const parts = { api, clock: rig.clock, chance: rig.chance, log: rig.log };
+  const done = uninstall({ ...parts, lease, identity: 'job', timeoutMs: 60_000 });
   await rig.clock.advance(60_000);
   return await done;
 }
@@ -82,6 +97,31 @@ suite('uninstall', (test) => {
       assert.is(rig.revision(name)[metricKey], after, name);
     }
     await part.stop();
+  });
+
+  test('a controller that is installed again leads at once, and not while the one before may still be there', async () => {
+    const cluster = await steered();
+    const { rig, part, election } = cluster;
+    const { api, clock, chance, log } = rig;
+    const job = mortal(api);
+    await uninstalled(cluster, job.api);
+    job.end();
+    await part.stop();
+    await election.stop();
+    const installed = async () => {
+      const again = new LeaseElection({ lease, identity: 'again', api, clock, chance, log, outlives: isUninstall });
+      again.start();
+      await clock.advance(30_000);
+      const { leads } = again;
+      const stopped = again.stop();
+      await clock.advance(5_000);
+      await stopped;
+      return leads;
+    };
+    await clock.advance(30_000);
+    assert.not(await installed(), 'a minute later');
+    clock.jumpWall(86_400_000);
+    assert.ok(await installed(), 'a day later');
   });
 
   test('takes back the batcher of admission and the share of a rollout, and leaves what a user wrote', async () => {

@@ -17,10 +17,11 @@ function candidates(count: number) {
     seed = (seed * 16_807) % 2_147_483_647;
     return seed / 2_147_483_647;
   };
+  const log = new QuietLog();
   const elections = Array.from({ length: count }, (_, i) => {
-    return new LeaseElection({ lease, identity: `candidate-${i}`, api, clock, chance, log: new QuietLog() });
+    return new LeaseElection({ lease, identity: `candidate-${i}`, api, clock, chance, log });
   });
-  return { api, clock, elections, leaders: () => elections.filter(({ leads }) => leads).length };
+  return { api, clock, chance, log, elections, leaders: () => elections.filter(({ leads }) => leads).length };
 }
 
 suite('lease election', (test) => {
@@ -95,5 +96,58 @@ suite('lease election', (test) => {
     assert.not(first.leads);
     assert.ok(second.leads);
     assert.is(second.transitions, 1);
+  });
+
+  test('who waits says once whose end it waits for, and until when', async () => {
+    const { clock, elections, log } = candidates(2);
+    const [first, second] = elections as [LeaseElection, LeaseElection];
+    first.start();
+    await clock.advance(3_000);
+    const since = clock.wallMs();
+    second.start();
+    await clock.advance(60_000);
+    const waits = log.lines.filter(({ message }) => message.startsWith('somebody else holds the lease'));
+    assert.is(waits.length, 1);
+    const [{ fields }] = waits as [(typeof waits)[number]];
+    const { holder, until } = fields as { holder: string; until: string };
+    assert.is(holder, 'candidate-0');
+    const leftMs = Date.parse(until) - since;
+    assert.ok(leftMs > 10_000 && leftMs <= 16_000, `${leftMs} ms`);
+  });
+
+  for (const [what, ago, holder, ledAfterMs] of [
+    ['a holder that ends with its lease, ten minutes and more ago', 700_000, 'gone', [15_000, 25_000]],
+    ['one whose time ended within what clocks may be apart', 630_000, 'gone', [30_000, 40_000]],
+    ['one whose time runs', 60_000, 'gone', [595_000, 605_000]],
+    ['one that writes a time to come', -7_200_000, 'gone', [595_000, 610_000]],
+    ['any other holder, whatever time it wrote', 86_400_000, 'other', [595_000, 610_000]],
+  ] as const) {
+    test(`until when is waited for: ${what}`, async () => {
+      const { api, clock, chance, log } = candidates(0);
+      const renewTime = new Date(clock.wallMs() - ago).toISOString();
+      const spec = { holderIdentity: holder, leaseDurationSeconds: 600, renewTime };
+      api.seed(kinds.lease, { metadata: lease, spec });
+      const outlives = (name: string) => name === 'gone';
+      const election = new LeaseElection({ lease, identity: 'new', api, clock, chance, log, outlives });
+      election.start();
+      const [least, most] = ledAfterMs;
+      await clock.advance(least - 1);
+      assert.not(election.leads);
+      await clock.advance(most - least);
+      assert.ok(election.leads);
+    });
+  }
+
+  test('a holder that renews is alive, however old the time that it writes', async () => {
+    const { api, clock, chance, log } = candidates(0);
+    const spec = { holderIdentity: 'slow clock', leaseDurationSeconds: 600, renewTime: '2020-01-01T00:00:00.000000Z' };
+    api.seed(kinds.lease, { metadata: lease, spec });
+    const election = new LeaseElection({ lease, identity: 'new', api, clock, chance, log, outlives: () => true });
+    election.start();
+    for (let i = 0; i < 20; i++) {
+      await clock.advance(10_000);
+      assert.not(election.leads);
+      api.edit(kinds.lease, lease, { spec: { renewals: i } });
+    }
   });
 });
