@@ -23,7 +23,7 @@ export const documentRefusals: Readonly<Record<DocumentRefusal, RefusalSpec>> = 
   PL_POLICY_SIGNATURE: {
     status: 403,
     meaning: 'No key that this companion knows has signed it; an old key counts no longer once the next one was used.',
-    help: 'Where the keys were rotated twice since the pod was made, restart the pod; until then it keeps its injected configuration.',
+    help: 'Where Paceline was installed anew, or the keys were rotated twice, since the pod was made, restart it: `kubectl delete pod`, or `kubectl rollout restart` of its Deployment in Standard mode. Until then it keeps its injected configuration.',
   },
   PL_POLICY_SCHEMA: {
     status: 400,

@@ -27,6 +27,8 @@ export type ActuationRefusal =
   | 'NotLeader'
   /** Written too often lately; it will be tried again. */
   | 'RateLimited'
+  /** Pods that run can be told nothing any more: only new ones can. */
+  | 'RestartRequired'
   /** The request failed; it will be tried again. */
   | 'WriteFailed';
 

@@ -48,6 +48,7 @@ function rig(key: () => string | undefined = () => privatePem) {
   const gates = new Map<string, DocumentGate>();
   const refusals: string[] = [];
   let status = 200;
+  let text = '';
   let most = 0;
   let now = 0;
   const call: PodCall = async (ip, { body = '', method, path }) => {
@@ -58,12 +59,14 @@ function rig(key: () => string | undefined = () => privatePem) {
     now--;
     told.push(ip);
     if (status === 0) throw new Error('connection refused');
-    if (status !== 200) return { status, body: '' };
+    if (status !== 200) return { status, body: text };
     const gate = gates.get(ip) ?? new DocumentGate({ current }, { isvcUid: 'uid', revision: 'm-00001' });
     gates.set(ip, gate);
     const answer = gate.accept(body, nowMs);
     if ('refused' in answer) refusals.push(answer.refused);
-    return { status: 'refused' in answer ? 403 : 200, body: '' };
+    return 'refused' in answer
+      ? { status: 403, body: JSON.stringify({ code: answer.refused }) }
+      : { status: 200, body: '' };
   };
   let batch = new Batch(call, key);
   let nowMs = 1_700_000_000_000;
@@ -84,8 +87,9 @@ function rig(key: () => string | undefined = () => privatePem) {
         { uid: 'uid', pods },
         { api, log: new QuietLog(), nowMs, monotonicMs: nowMs, leads, transitions },
       ),
-    answer: (next: number) => {
+    answer: (next: number, body = '') => {
       status = next;
+      text = body;
     },
     later: (ms: number) => {
       nowMs += ms;
@@ -144,6 +148,40 @@ suite('tell companions', (test) => {
     answer(200);
     later(60_000);
     assert.is((await apply([podOf(1)])).refused, undefined);
+  });
+
+  test('what it says of a refusal is a code of ours and its help; nothing else of an answer', async () => {
+    const { apply, answer, later } = rig();
+    for (const [body, said] of [
+      ['', /status 403$/],
+      ['<h1>Forbidden</h1>', /status 403$/],
+      ['null', /status 403$/],
+      ['{"code":"rm -rf"}', /status 403$/],
+      [`{"code":"PL_${'A'.repeat(61)}"}`, /status 403$/],
+      [`{"code":"PL_POLICY_VALUE"}${' '.repeat(4_096)}`, /status 403$/],
+      ['{"code":"PL_OF_ANOTHER_VERSION","error":"x"}', /status 403, PL_OF_ANOTHER_VERSION$/],
+      ['{"code":"PL_POLICY_EARLY","error":"x"}', /status 403, PL_POLICY_EARLY\. Set the clocks of the nodes\.$/],
+    ] as const) {
+      answer(403, body);
+      const { refused } = await apply([podOf(1)]);
+      assert.is(refused?.reason, 'WriteFailed');
+      assert.match(refused?.message as string, said);
+      later(100_000);
+    }
+  });
+
+  test('pods that know only keys of an earlier installation: to be restarted, and said until they are', async () => {
+    const other = generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+    const { apply, later, told } = rig(() => other);
+    const pods = [podOf(2), podOf(1), podOf(3, { revision: 'other' })];
+    for (let i = 0; i < 10; i++) {
+      const { refused } = await apply(pods);
+      assert.is(refused?.reason, 'RestartRequired');
+      assert.match(refused?.message as string, /m-1: status 403, PL_POLICY_SIGNATURE\. .*`kubectl delete pod`/);
+      later(1_000);
+    }
+    assert.ok(told.length <= 9, 'while they are left alone too');
+    assert.is((await apply([podOf(1, { ending: true })])).refused, undefined);
   });
 
   test('one that fails holds up none of the others', async () => {
