@@ -1,10 +1,10 @@
 import { createServer, type ServerResponse } from 'node:http';
 import { createServer as createHttp2Server } from 'node:http2';
-import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from 'node:net';
 import * as assert from 'uvu/assert';
 import { AgeWatch } from '../../src/companion/answering/age-watch.ts';
 import { UnreadReplies } from '../../src/companion/answering/unread-replies.ts';
-import { Listener } from '../../src/companion/listening/listener.ts';
+import { Listener, type ListenerHandlers } from '../../src/companion/listening/listener.ts';
 import { PassThrough } from '../../src/companion/passing/pass-through.ts';
 import { Circuit } from '../../src/companion/upstream/circuit.ts';
 import { callUnary } from '../../src/companion/upstream/grpc-call.ts';
@@ -93,6 +93,34 @@ suite('bounds: a connection over HTTP/2 that has said that it goes', (test) => {
       upstream.close();
       for (const socket of sockets) socket.destroy();
       await new Promise((resolve) => model.close(resolve));
+    }
+  });
+});
+
+suite('bounds: a caller over HTTP/2 who has said that it goes', (test) => {
+  test('and keeps its end of the connection is let go', async () => {
+    const handlers = { request: () => {}, upgrade: (_: unknown, socket: Socket) => socket.destroy() };
+    const listener = new Listener(handlers as ListenerHandlers, { lingerMs: 50 });
+    const port = await listener.listen(0, '127.0.0.1');
+    const settings = Buffer.from('000000040000000000', 'hex');
+    const goAway = Buffer.from('0000080700000000000000000000000000', 'hex');
+    const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+    try {
+      let ended = false;
+      socket.on('error', () => {});
+      socket.on('end', () => {
+        ended = true;
+      });
+      socket.resume().write(Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), settings, goAway]));
+      await until(() => ended, 'the end of the session');
+      // What comes to a closed connection is refused; one that is half open takes it for good.
+      await until(() => {
+        if (!socket.destroyed) socket.write(settings);
+        return socket.destroyed;
+      }, 'the end of the connection');
+    } finally {
+      socket.destroy();
+      listener.destroy();
     }
   });
 });

@@ -43,6 +43,8 @@ export interface ListenerLimits {
   readonly unreadMs: number;
   /** How long a connection may have nothing to do. */
   readonly idleMs: number;
+  /** How long a caller may keep its end of a connection over HTTP/2 open after ours has ended. */
+  readonly lingerMs: number;
   readonly connections: number;
 }
 
@@ -67,7 +69,10 @@ export class Listener {
 
   constructor(handlers: ListenerHandlers, limits: Partial<ListenerLimits> = {}) {
     this.#handlers = handlers;
-    this.#limits = { headersTimeoutMs: 15_000, unreadMs, idleMs: keepAliveMs, connections: connectionsMax, ...limits };
+    this.#limits = {
+      ...{ headersTimeoutMs: 15_000, unreadMs, idleMs: keepAliveMs, lingerMs: 10_000, connections: connectionsMax },
+      ...limits,
+    };
     const { headersTimeoutMs, idleMs } = this.#limits;
     this.#http1 = createHttpServer(
       {
@@ -259,9 +264,19 @@ export class Listener {
       socket.unshift(seen);
       // What listens for the end of the connection would keep it until then.
       seen = nothing;
+      if (start === preface) socket.once('finish', () => this.#linger(socket));
       (start === preface ? this.#http2 : this.#http1).emit('connection', socket);
     };
     socket.on('readable', onReadable);
+  }
+
+  /**
+   * Closes a connection whose session has ended, once its caller has had time to read what was on its way: Node waits for the
+   * caller's end for good.
+   */
+  #linger(socket: Socket): void {
+    const timer = setTimeout(() => socket.destroy(), this.#limits.lingerMs).unref();
+    socket.once('close', () => clearTimeout(timer));
   }
 
   /** Gives a connection back to the HTTP/1.1 server as if its caller had not offered another protocol. */
