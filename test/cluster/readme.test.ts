@@ -23,7 +23,7 @@ const values: readonly (readonly [RegExp, string])[] = [
   [/^(npm run loadtest -- step .*)$/, '$1 --rate 4 --duration 30s || test $? -eq 99'],
 ];
 /** The cluster's node has the project's image, and loads none from elsewhere. */
-const aboutImages = /\bimages?\b|\bpush\b/;
+const aboutImages = /\bimages?\b|\bskopeo\b/;
 
 interface Policy {
   readonly spec: { readonly mode?: string };

@@ -1,4 +1,7 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as assert from 'uvu/assert';
 import { type KubernetesObject, keyOf, kustomized, objectsOf, overlays } from '../../scripts/manifests/charts.ts';
@@ -46,6 +49,7 @@ interface PodSpec {
   }[];
 }
 
+const repository = fileURLToPath(new URL('../..', import.meta.url));
 const samples = fileURLToPath(new URL('../../manifests/samples', import.meta.url));
 
 function get<T>(objects: readonly KubernetesObject[], key: string): KubernetesObject & T {
@@ -119,6 +123,44 @@ suite('kustomize manifests', (test) => {
         assert.ok(container.resources.requests && container.resources.limits);
       }
     }
+  });
+
+  check("README's step puts the image where a cluster can pull it, everywhere", () => {
+    const readme = readFileSync(`${repository}README.md`, 'utf8');
+    const section = readme.slice(readme.indexOf('## On a cluster'));
+    const step = /^perl -pi .*$/m.exec(section);
+    assert.ok(step && step.index < section.indexOf('kubectl apply'), 'before anything is installed');
+    const folder = mkdtempSync(join(tmpdir(), 'paceline-'));
+    cpSync(`${repository}manifests`, join(folder, 'manifests'), { recursive: true });
+    execFileSync('sh', ['-c', (step?.[0] ?? '').replace('REGISTRY', 'registry.example/team')], { cwd: folder });
+    for (const [part, count] of [
+      ['base', 1],
+      ['overlays/mesh', 1],
+      ['uninstall', 1],
+      ['samples', 3],
+    ] as const) {
+      const text = needTools().kubectl('kustomize', join(folder, 'manifests', part));
+      const images = [...text.matchAll(/\bimage: (\S+)$/gm)].map(([, image]) => image);
+      assert.equal(images, new Array(count).fill('registry.example/team/paceline:0.1.0'), part);
+    }
+    rmSync(folder, { recursive: true });
+  });
+
+  check('an overlay names another image as the comment beside it says', () => {
+    const said = readFileSync(`${repository}manifests/image/kustomization.yaml`, 'utf8');
+    const [, name] = /kustomize edit set image (\S+?)=/.exec(said) ?? [];
+    const folder = mkdtempSync(join(tmpdir(), 'paceline-'));
+    cpSync(`${repository}manifests`, join(folder, 'manifests'), { recursive: true });
+    for (const part of ['base', 'uninstall']) {
+      mkdirSync(join(folder, `over-${part}`));
+      writeFileSync(
+        join(folder, `over-${part}`, 'kustomization.yaml'),
+        `resources: [../manifests/${part}]\nimages: [{ name: ${name}, newName: registry.example/p, newTag: '7' }]\n`,
+      );
+      const text = needTools().kubectl('kustomize', join(folder, `over-${part}`));
+      assert.match(text, /image: registry\.example\/p:7$/m, part);
+    }
+    rmSync(folder, { recursive: true });
   });
 
   check('a webhook that does not answer is ignored, within three seconds', () => {
