@@ -327,6 +327,8 @@ function selects({ namespace, labelSelector }: Selection, { metadata }: KubeObje
   if (namespace !== undefined && metadata.namespace !== namespace) return false;
   return (labelSelector ?? '').split(',').every((term) => {
     if (term === '') return true;
+    const [unequal = '', to] = term.split('!=');
+    if (to !== undefined) return metadata.labels?.[unequal] !== to;
     const negated = term.startsWith('!');
     const [name = '', value] = term.slice(negated ? 1 : 0).split('=');
     const there = metadata.labels?.[name];

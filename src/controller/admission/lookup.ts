@@ -1,5 +1,5 @@
 import type { Clock } from '../../kube/clock.ts';
-import type { KubeApi } from '../../kube/kube-api.ts';
+import type { KubeApi, Selection } from '../../kube/kube-api.ts';
 import { apiVersionOf, type KubeObject, kinds, type ResourceKind } from '../../kube/objects.ts';
 import {
   chooseInferencePolicy,
@@ -10,11 +10,12 @@ import {
 } from '../../policy/inference-policy.ts';
 import { type PriceList, readPriceList } from '../../policy/price-list.ts';
 import type { ServiceName } from '../pod-identity.ts';
+import { policyNameOf } from '../reconcile/policy-object.ts';
 
 /** What a webhook wants to know of the cluster. It answers undefined where it does not know in time. */
 export interface ServiceLookup {
   uidOf(namespace: string, service: ServiceName): Promise<string | undefined>;
-  /** What users' InferencePolicies say over the annotations of a service. */
+  /** What the InferencePolicy that holds says over the annotations of a service: a user's, or the controller's with what was written into it. */
   liveSpec(namespace: string, service: ServiceName): Promise<InferencePolicySpec | undefined>;
   /** Users' InferencePolicies of a namespace. */
   policies(namespace: string): Promise<InferencePolicy[] | undefined>;
@@ -27,8 +28,8 @@ export interface ServiceLookup {
 }
 
 const answerMs = 800;
-/** Users' own InferencePolicies of one namespace are few. The controller's say what the annotations say. */
-const listMax = 500;
+/** Users' own InferencePolicies of one namespace are few, beside the controller's, of which there is one for each service. */
+const pageMax = 500;
 
 /** Asks the API server, for each pod anew: it is the one that is waiting for us, and the answer is never old. */
 export class ApiLookup implements ServiceLookup {
@@ -47,25 +48,31 @@ export class ApiLookup implements ServiceLookup {
   }
 
   async liveSpec(namespace: string, { kind, name }: ServiceName): Promise<InferencePolicySpec | undefined> {
-    const policies = (await this.policies(namespace)) ?? [];
-    const own = policies.filter(({ spec }) => spec.targetRef.kind === kind && spec.targetRef.name === name);
+    const [users, made] = await Promise.all([this.policies(namespace), this.#made(namespace, { kind, name })]);
+    const all = [...(users ?? []), ...(made ?? [])];
+    const own = all.filter(({ spec }) => spec.targetRef.kind === kind && spec.targetRef.name === name);
     return chooseInferencePolicy(own)?.chosen.spec;
+  }
+
+  /** The one that the controller made, into which `paceline off` and whoever edits it write. */
+  #made(namespace: string, service: ServiceName): Promise<InferencePolicy[] | undefined> {
+    return this.#inTime(async () => {
+      const name = policyNameOf(service);
+      const item = await this.#api.get(kinds.inferencePolicy, { namespace, name });
+      return item.metadata.labels?.[madeByControllerLabel] === 'true' ? policiesIn([item]) : [];
+    });
   }
 
   policies(namespace: string): Promise<InferencePolicy[] | undefined> {
     return this.#inTime(async () => {
       const labelSelector = `${madeByControllerLabel}!=true`;
-      const { items } = await this.#api.list(kinds.inferencePolicy, { namespace, labelSelector }, listMax);
-      return items.flatMap((item) => {
-        const { value } = readInferencePolicy(withKind(item, kinds.inferencePolicy));
-        return value === undefined ? [] : [value];
-      });
+      return policiesIn(await this.#all(kinds.inferencePolicy, { namespace, labelSelector }));
     });
   }
 
   priceLists(): Promise<PriceList[] | undefined> {
     return this.#inTime(async () => {
-      const { items } = await this.#api.list(kinds.priceList, {}, listMax);
+      const items = await this.#all(kinds.priceList, {});
       return items.flatMap((item) => {
         const { value } = readPriceList(withKind(item, kinds.priceList));
         return value === undefined ? [] : [value];
@@ -90,6 +97,17 @@ export class ApiLookup implements ServiceLookup {
     return this.#inTime(() => this.#api.get(resource, { namespace, name }));
   }
 
+  async #all(kind: ResourceKind, selection: Selection): Promise<KubeObject[]> {
+    const found: KubeObject[] = [];
+    let next: string | undefined;
+    do {
+      const page = await this.#api.list(kind, selection, pageMax, next);
+      found.push(...page.items);
+      next = page.next;
+    } while (next !== undefined);
+    return found;
+  }
+
   /** A question that fails or takes too long is one without an answer: admission does not wait for it. */
   #inTime<T>(ask: () => Promise<T>): Promise<T | undefined> {
     return new Promise((resolve) => {
@@ -102,6 +120,13 @@ export class ApiLookup implements ServiceLookup {
         });
     });
   }
+}
+
+function policiesIn(items: readonly KubeObject[]): InferencePolicy[] {
+  return items.flatMap((item) => {
+    const { value } = readInferencePolicy(withKind(item, kinds.inferencePolicy));
+    return value === undefined ? [] : [value];
+  });
 }
 
 /** The API server leaves out the kind of what is in a list. */

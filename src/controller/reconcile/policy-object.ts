@@ -6,7 +6,7 @@ import type { Target } from './projections.ts';
 import type { StoredPolicy } from './stored-policies.ts';
 
 /** The name of the InferencePolicy that the controller makes for a service. */
-export function policyNameOf({ kind, name }: Target['target']): string {
+export function policyNameOf({ kind, name }: Pick<Target['target'], 'kind' | 'name'>): string {
   return kind === 'InferenceService' ? name : `${name}-service`;
 }
 
