@@ -1,9 +1,11 @@
+import type { KubeApi } from '../../kube/kube-api.ts';
 import { isNotFound } from '../../kube/kube-error.ts';
-import { apiVersionOf, kinds } from '../../kube/objects.ts';
+import { apiVersionOf, type KubeObject, kinds, type ObjectName } from '../../kube/objects.ts';
 import { planService } from '../../planner/plan-service.ts';
 import type { ServicePlan } from '../../planner/service-plan.ts';
 import type { RevisionState, ServiceProblem } from '../../planner/service-problem.ts';
-import { VariantRoute } from '../actuators/route.ts';
+import { splitOf, type VariantGroup, VariantRoute } from '../actuators/route.ts';
+import { serviceOf } from '../pod-identity.ts';
 import type { HeardPod, RolloutInput } from '../reconcile/rollout-step.ts';
 import { splitGroup, type Variant, variantGroup } from './variants.ts';
 
@@ -11,6 +13,9 @@ import { splitGroup, type Variant, variantGroup } from './variants.ts';
 const memberMs = 60_000;
 /** A group is planned as often as a service at rest. */
 const groupEveryMs = 10_000;
+const gatheringEveryMs = 1_000;
+/** Within which every member of a group has had a pass of its own, where nothing says who they are yet. */
+const gatheredMs = 12_000;
 
 interface Member extends Variant {
   readonly uid: string;
@@ -20,13 +25,18 @@ interface Member extends Variant {
 
 interface Group {
   readonly members: Map<string, Member>;
+  /** Names of services that have left it. */
+  readonly left: Set<string>;
+  /** When its first member was met. Times are on the monotonic clock. */
+  readonly sinceMs: number;
   decidedMs: number;
   plan: ServicePlan | undefined;
 }
 
 /**
  * Splits the requests of each group of variants. Every member's pass tells what it saw; whichever comes first when the
- * group is due decides for all, from what was told last.
+ * group is due decides for all, from what was told last. Nothing is decided before all have been heard that own the Route,
+ * or had the time to be: half a group would give everything to whoever passes first.
  */
 export class VariantRoutes {
   readonly #groups = new Map<string, Group>();
@@ -39,14 +49,16 @@ export class VariantRoutes {
     const revision = observed.latestRolledoutRevision ?? '';
     if (!policy.variantOf || revision === '' || observed.deploymentMode !== 'knative') return [];
     const key = `${namespace}/${policy.variantOf}`;
-    const group = this.#groups.get(key) ?? { members: new Map(), decidedMs: 0, plan: undefined };
+    const now = context.monotonicMs;
+    const group = this.#groups.get(key) ?? newGroup(now);
     this.#groups.set(key, group);
     group.members.set(observed.uid, memberOf(input, revision));
+    group.left.delete(observed.target.name);
     for (const [uid, member] of group.members) {
-      if (context.nowMs - member.seenMs > memberMs) group.members.delete(uid);
+      if (now - member.seenMs > memberMs) group.members.delete(uid);
     }
-    if (context.nowMs - group.decidedMs < groupEveryMs) return [];
-    group.decidedMs = context.nowMs;
+    if (now - group.decidedMs < groupEveryMs) return [];
+    group.decidedMs = now;
     return await this.#decide(namespace, policy.variantOf, group, input);
   }
 
@@ -60,12 +72,20 @@ export class VariantRoutes {
       if (isNotFound(error)) return undefined;
       throw error;
     });
+    if (!isGathered(group, route, context.monotonicMs)) {
+      group.decidedMs = context.monotonicMs - groupEveryMs + gatheringEveryMs;
+      return [];
+    }
     // By revision, so that the same members are the same problem, whoever's pass it is.
     const members = [...group.members.values()].sort((one, other) => (one.revision < other.revision ? -1 : 1));
     const load = members.reduce((sum, { state }) => sum + state.arrivalRate, 0);
-    const facts = { namespace, name, route, load };
+    const known = { namespace, name, route, load };
+    const absent = await absentees(variantGroup(known, members), group.left, context.api);
+    // Without knowing how it does nothing can be said of the others' shares.
+    if (absent.silent.length > 0) return [];
+    const facts = { ...known, gone: absent.gone };
     const base: Omit<ServiceProblem, 'revisions' | 'routing'> = {
-      now: context.nowMs,
+      now: context.monotonicMs,
       policy,
       demand: { perSecond: addedUp(members.map(({ arrivals }) => arrivals)) },
       prices: own?.currency === undefined ? {} : { currency: own.currency },
@@ -90,9 +110,57 @@ export class VariantRoutes {
   /** A service that names another group, or none, is a member of no other one. */
   #leave(uid: string, key: string | undefined): void {
     for (const [other, group] of this.#groups) {
-      if (other === key || !group.members.delete(uid)) continue;
+      const member = other === key ? undefined : group.members.get(uid);
+      if (!member) continue;
+      group.members.delete(uid);
+      group.left.add(member.owner.name);
       if (group.members.size === 0) this.#groups.delete(other);
     }
+  }
+}
+
+/**
+ * Revisions that the Route still names and that are no member's. Gone are those whose services are deleted, or variants of another
+ * group; the others are only silent, as in mode `off`.
+ */
+async function absentees(
+  { namespace, name, route, members }: VariantGroup,
+  left: ReadonlySet<string>,
+  api: KubeApi,
+): Promise<{ gone: Set<string>; silent: string[] }> {
+  const gone = new Set<string>();
+  const silent: string[] = [];
+  for (const { revision } of route ? splitOf(route) : []) {
+    if (members.some((member) => member.revision === revision)) continue;
+    const service = await serviceOfRevision(api, { namespace, name: revision });
+    const group = service?.metadata.annotations?.['paceline.dev/variant-of'];
+    if (!service || left.has(service.metadata.name) || (group !== undefined && group !== name)) gone.add(revision);
+    else silent.push(revision);
+  }
+  return { gone, silent };
+}
+
+function newGroup(nowMs: number): Group {
+  return { members: new Map(), left: new Set(), sinceMs: nowMs, decidedMs: Number.NEGATIVE_INFINITY, plan: undefined };
+}
+
+function isGathered({ members, sinceMs }: Group, route: KubeObject | undefined, nowMs: number): boolean {
+  const owners = route?.metadata.ownerReferences ?? [];
+  if (owners.length > 0 && owners.every(({ uid }) => members.has(uid))) return true;
+  return nowMs - sinceMs >= (owners.length > 0 ? memberMs : gatheredMs);
+}
+
+/** The service that made a revision; undefined where one of them is gone. */
+async function serviceOfRevision(api: KubeApi, revision: ObjectName): Promise<KubeObject | undefined> {
+  try {
+    const { metadata } = await api.get(kinds.revision, revision);
+    const service = serviceOf(metadata);
+    if (!service) return undefined;
+    const kind = service.kind === 'Service' ? kinds.knativeService : kinds.inferenceService;
+    return await api.get(kind, { namespace: revision.namespace, name: service.name });
+  } catch (error) {
+    if (isNotFound(error)) return undefined;
+    throw error;
   }
 }
 
@@ -119,7 +187,7 @@ function memberOf({ observed, policy, plan, pods, prices, context }: RolloutInpu
     revision,
     ready: observed.revisions.find(({ name }) => name === revision)?.ready ?? false,
     state,
-    seenMs: context.nowMs,
+    seenMs: context.monotonicMs,
     arrivals: addedUp(own.map(({ signals }) => signals?.arrivals ?? [])),
   };
 }

@@ -21,11 +21,14 @@ export interface GroupFacts {
   readonly route: KubeObject | undefined;
   /** Items a second of the whole group. */
   readonly load: number;
+  /** Revisions in the Route whose services are no variants any more. */
+  readonly gone?: ReadonlySet<string>;
 }
 
 /**
  * The next split of a group: the planner says who should serve, `percentages` makes that whole, and `nextSplit` goes
- * there in steps for which there are ready replicas. Empty: no variant is Ready, or nothing can be said yet.
+ * there in steps for which there are ready replicas. What is gone leaves at once: nobody may be behind it. Empty: no variant
+ * is Ready, or nothing can be said yet.
  *
  * @param plan plans the variants as alternatives (`routing: 'choose'`).
  */
@@ -46,7 +49,9 @@ export function splitGroup(
     const served = facts.load > 0 ? (100 * replicas * capacityPerReplica) / facts.load : replicas > 0 ? 100 : 0;
     room.set(name, Math.min(served, 100));
   }
-  return { split: nextSplit(present, percentages(weights), room), plan: planned };
+  const stays = present.filter(({ revision }) => !facts.gone?.has(revision));
+  const without = percentages(stays.map(({ revision, percent }) => ({ revision, weight: percent })));
+  return { split: nextSplit(without, percentages(weights), room), plan: planned };
 }
 
 /** The group as the actuator wants it: present targets that are no longer a variant's last stay members until they left. */

@@ -4,16 +4,23 @@ import type { HeardPod, RolloutInput } from '../../../src/controller/reconcile/r
 import { VariantRoutes } from '../../../src/controller/rollout/variant-routes.ts';
 import { variantGroup } from '../../../src/controller/rollout/variants.ts';
 import { KubeError } from '../../../src/kube/kube-error.ts';
-import type { KubeObject } from '../../../src/kube/objects.ts';
+import { type KubeObject, kinds, type ObjectName, type ResourceKind } from '../../../src/kube/objects.ts';
 import { suite } from '../../support/suite.ts';
 import { WriteRecorder } from '../../support/write-recorder.ts';
 
 /** Two variants of `digits`: `small` is quick, `large` is four times as slow and more accurate. */
 class Group {
   readonly recorder = new WriteRecorder();
-  readonly routes = new VariantRoutes();
+  routes = new VariantRoutes();
   nowMs = 1_000_000;
+  /** What a jump of the wall clock has added. */
+  skewMs = 0;
   route: KubeObject | undefined;
+  /** Services that there are, with the group that they name. */
+  readonly services = new Map<string, string | undefined>([
+    ['small', 'digits'],
+    ['large', 'digits'],
+  ]);
   ready = { small: true, large: true };
   mode: 'act' | 'advise' = 'act';
   minAccuracy: number | undefined;
@@ -53,13 +60,11 @@ class Group {
       prices: new Map(),
       context: {
         ...context,
-        nowMs: this.nowMs,
+        nowMs: this.nowMs + this.skewMs,
+        monotonicMs: this.nowMs,
         api: {
           ...context.api,
-          get: async () => {
-            if (!this.route) throw new KubeError(404, 'NotFound', 'none');
-            return this.route;
-          },
+          get: async (kind: ResourceKind, { name: of }: ObjectName) => this.#get(kind, of),
           apply: async (...given: Parameters<typeof context.api.apply>) => {
             this.route = await context.api.apply(...given);
             return this.route;
@@ -69,12 +74,29 @@ class Group {
     } as unknown as RolloutInput);
   }
 
-  async passes(count: number): Promise<void> {
+  async passes(count: number, names: readonly ('small' | 'large')[] = ['small', 'large']): Promise<void> {
     for (let pass = 0; pass < count; pass++) {
       this.nowMs += 5_000;
-      await this.pass('small');
-      await this.pass('large');
+      for (const name of names) await this.pass(name);
     }
+  }
+
+  /** The Route's percentages by the service's name. */
+  get split(): Record<string, number> {
+    const split = this.route ? splitOf(this.route) : [];
+    return Object.fromEntries(split.map(({ revision, percent }) => [revision.split('-')[0], percent]));
+  }
+
+  #get(kind: ResourceKind, name: string): KubeObject {
+    const service = name.split('-')[0] as string;
+    if (kind === kinds.route && this.route) return this.route;
+    if (kind !== kinds.route && this.services.has(service)) {
+      const variantOf = this.services.get(service);
+      const labels = { 'serving.kserve.io/inferenceservice': service };
+      const annotations = variantOf === undefined ? {} : { 'paceline.dev/variant-of': variantOf };
+      return { metadata: { name: kind === kinds.revision ? name : service, labels, annotations } };
+    }
+    throw new KubeError(404, 'NotFound', 'none');
   }
 }
 
@@ -117,6 +139,61 @@ suite('variants', (test) => {
     assert.ok(first <= 25, `${first} % at once`);
     await group.passes(200);
     assert.ok(splitOf(group.route as KubeObject).some(({ revision }) => revision.startsWith('large')));
+  });
+
+  for (const [what, change] of [
+    ['is deleted', (group: Group) => void group.services.delete('large')],
+    ['goes to another group', (group: Group) => void group.services.set('large', 'letters')],
+  ] as const) {
+    test(`one that ${what} leaves the Route in one write, once it is silent or known to have left`, async () => {
+      const group = new Group();
+      group.minAccuracy = 0.95;
+      await group.passes(40);
+      assert.is(group.split.large, 100);
+      change(group);
+      await group.passes(30, ['small']);
+      assert.equal(group.split, { small: 100 });
+    });
+  }
+
+  test('one that names another group in its own pass is out with the next decision', async () => {
+    const group = new Group();
+    group.minAccuracy = 0.95;
+    await group.passes(40);
+    await group.pass('large', 'letters');
+    await group.passes(3, ['small']);
+    assert.equal(group.split, { small: 100 });
+  });
+
+  test('one that is only silent, as in mode off, keeps what it has', async () => {
+    const group = new Group();
+    group.minAccuracy = 0.95;
+    await group.passes(40);
+    await group.passes(60, ['small']);
+    assert.is(group.split.large, 100);
+  });
+
+  test('a leader that starts anew, and a clock that jumps, decide nothing from half of a group', async () => {
+    const group = new Group();
+    group.minAccuracy = 0.95;
+    await group.passes(40);
+    const before = group.split;
+    for (const jumpMs of [0, 3_600_000, -7_200_000]) {
+      group.skewMs += jumpMs;
+      group.routes = new VariantRoutes();
+      await group.pass('small');
+      group.nowMs += 11_000;
+      await group.pass('small');
+      assert.equal(group.split, before, `${jumpMs} ms`);
+      await group.passes(3);
+      group.skewMs += jumpMs;
+      await group.pass('small');
+      assert.equal(group.split, before, `${jumpMs} ms, in the midst`);
+    }
+    // Decisions go on after a clock that went back.
+    group.ready.large = false;
+    await group.passes(40);
+    assert.equal(group.split, { small: 100 });
   });
 
   test('keep the revision that is left as a member until nothing goes there', () => {
