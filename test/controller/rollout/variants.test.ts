@@ -191,8 +191,8 @@ suite('variants', (test) => {
       assert.equal(group.split, before, `${jumpMs} ms, in the midst`);
     }
     // Decisions go on after a clock that went back.
-    group.ready.large = false;
-    await group.passes(40);
+    group.services.delete('large');
+    await group.passes(40, ['small']);
     assert.equal(group.split, { small: 100 });
   });
 
