@@ -46,7 +46,8 @@ export function firstCanaryStep(
 
   if (now.rollout !== 'auto' || now.mode !== 'act') {
     // What is left of our walk would hold every later update of this service at its share for ever.
-    const ours = split && consentOf(before).rollout === 'auto';
+    // The wish for the walk may be an annotation of before, or in a policy that is off now.
+    const ours = split && (consentOf(before).rollout === 'auto' || now.rollout === 'auto');
     const withdrawn = ours && wanted === old && changesTemplate(before, after, disallowed);
     return withdrawn ? { percent: null, reason: 'ConsentWithdrawn' } : undefined;
   }
