@@ -3,8 +3,9 @@ import { classKey, knativeClass } from '../../src/controller/actuators/autoscale
 import type { PartContext } from '../../src/controller/part.ts';
 import { PolicyKeys } from '../../src/controller/policy-keys.ts';
 import { ReconcilePart } from '../../src/controller/reconcile/part.ts';
-import { noRollout } from '../../src/controller/reconcile/rollout-step.ts';
+import { Rollout } from '../../src/controller/rollout/step.ts';
 import type { PodAnswer, PodCall } from '../../src/controller/signals/pod-call.ts';
+import { RolloutEvidence } from '../../src/kernels/rollout-evidence.ts';
 import type { KubeApi } from '../../src/kube/kube-api.ts';
 import { KubeError } from '../../src/kube/kube-error.ts';
 import { type KubeObject, kinds } from '../../src/kube/objects.ts';
@@ -135,7 +136,11 @@ export class ControllerRig {
   async controller(leads: () => boolean, transitions = 0, api: KubeApi = this.api): Promise<ReconcilePart> {
     const policyKeys = new PolicyKeys(this.api, 'paceline-system', this.clock);
     await policyKeys.refresh();
-    const part = new ReconcilePart({ rollout: noRollout, call: this.call, chance: this.chance });
+    const part = new ReconcilePart({
+      rollout: new Rollout(new RolloutEvidence()),
+      call: this.call,
+      chance: this.chance,
+    });
     const context: PartContext = {
       api,
       log: this.log,
@@ -199,7 +204,10 @@ export class ControllerRig {
    */
   #turn(): void {
     this.#cancelCluster = this.clock.after(500, () => {
-      for (const revision of this.api.all(kinds.revision)) this.#scale(revision);
+      for (const revision of this.api.all(kinds.revision)) {
+        // One that a test adds alone is nobody's to scale.
+        if (this.api.peek(kinds.podAutoscaler, revision.metadata)) this.#scale(revision);
+      }
       this.#turn();
     });
   }

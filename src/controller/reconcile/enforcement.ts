@@ -10,7 +10,7 @@ import type { Steer } from '../actuators/steer.ts';
 import { finding } from './choice.ts';
 import type { ObservedService } from './observed.ts';
 import type { HeardFrom } from './problem.ts';
-import type { RolloutOutcome, RolloutStep } from './rollout-step.ts';
+import type { RolloutInput, RolloutOutcome, RolloutStep } from './rollout-step.ts';
 import type { ServiceMemory } from './service-memory.ts';
 import type { Finding } from './status.ts';
 import type { StoredPolicy } from './stored-policies.ts';
@@ -23,6 +23,7 @@ export interface Enforceable {
   readonly stored: StoredPolicy;
   readonly heard: readonly HeardFrom[];
   readonly memory: ServiceMemory;
+  readonly variantsOf: RolloutInput['variantsOf'];
 }
 
 /** What came of a pass's writes. */
@@ -153,7 +154,10 @@ export class Enforcement {
     return await this.#actuators.batch.apply(order, { uid: observed.uid, pods }, context);
   }
 
-  #rolloutInput({ observed, policy, plan, heard, memory, stored }: Enforceable, context: ActuationContext) {
+  #rolloutInput(
+    { observed, policy, plan, heard, memory, stored, variantsOf }: Enforceable,
+    context: ActuationContext,
+  ): RolloutInput {
     const running = plan && plan.expect.replicas > 0 ? plan.expect.costPerHour / plan.expect.replicas : undefined;
     const price = running ?? policy.replicaCost?.perHour ?? memory.price?.perHour;
     return {
@@ -168,6 +172,7 @@ export class Enforcement {
         signals: report?.signals,
       })),
       prices: new Map(price === undefined ? [] : observed.revisions.map(({ name }) => [name, price])),
+      variantsOf,
       status: memory.rollout ?? stored.value.status?.rollout,
       store: storeRollout(stored, memory, context),
       context,

@@ -1,4 +1,4 @@
-import type { KubeObject } from '../../kube/objects.ts';
+import { apiVersionOf, type KubeObject, kinds, type OwnerReference } from '../../kube/objects.ts';
 import { type ServiceView, viewService } from '../../policy/service-view.ts';
 import { replicasBefore } from '../actuators/held-replicas.ts';
 import { podLabels, predictorServiceName, revisionOf, type ServiceName, serviceOf } from '../pod-identity.ts';
@@ -187,6 +187,12 @@ export function projectPod(object: KubeObject): ProjectedPod | undefined {
 /** The key of a service in queue, indexes and logs: `Kind/namespace/name`. */
 export function serviceKeyOf({ kind, namespace, name }: Omit<TargetName, 'group'>): string {
   return `${kind}/${namespace}/${name}`;
+}
+
+/** The service as objects name it that go when it goes. */
+export function ownerOf({ target, uid }: Pick<Target, 'target' | 'uid'>): OwnerReference {
+  const kind = target.kind === 'Service' ? kinds.knativeService : kinds.inferenceService;
+  return { apiVersion: apiVersionOf(kind), kind: kind.kind, name: target.name, uid };
 }
 
 /** The service that a key names. */

@@ -16,6 +16,7 @@ import type { SignalPoller } from '../signals/signal-poller.ts';
 import { type Choice, choose, finding } from './choice.ts';
 import type { ColdStarts } from './cold-starts.ts';
 import { credibleCurves } from './curves.ts';
+import { declaredVariants } from './declared-variants.ts';
 import { type Enforced, type Enforcement, enforcedFinding } from './enforcement.ts';
 import type { ReconcileMetrics } from './metrics.ts';
 import {
@@ -191,7 +192,10 @@ export class Reconciler {
       });
     }
     const stored = choice.chosen as StoredPolicy;
-    const enforced = await enforcement.enforce({ key, observed, policy, plan, stored, heard, memory }, this.#context());
+    const choiceOf = (each: Target, policies: readonly StoredPolicy[]) => this.#choiceFor(each, policies);
+    const variantsOf = (group: string) => declaredVariants(world, choiceOf, target.target.namespace, group);
+    const what = { key, observed, policy, plan, stored, heard, memory, variantsOf };
+    const enforced = await enforcement.enforce(what, this.#context());
     this.#say(key, target, memory, plan, enforced, stored.value.status?.plan);
     if (plan) memory.plan = plan;
     const [measured, written] =

@@ -1,3 +1,4 @@
+import type { OwnerReference } from '../../kube/objects.ts';
 import type { ServicePlan } from '../../planner/service-plan.ts';
 import type { InferencePolicyStatus } from '../../policy/inference-policy.ts';
 import type { ServicePolicy } from '../../policy/service-policy.ts';
@@ -14,6 +15,15 @@ export interface HeardPod {
   readonly signals: CompanionSignals | undefined;
 }
 
+/** A service that names a group of variants, whether or not a pass over it has told anything yet. */
+export interface DeclaredVariant {
+  readonly owner: OwnerReference;
+  /** Names of its Revisions that there are. */
+  readonly revisions: readonly string[];
+  /** Whether passes over it tell what the group is decided from: none does while it is off or has rolled nothing out. */
+  readonly passes: boolean;
+}
+
 /** What a rollout sees in one pass over its service. */
 export interface RolloutInput {
   readonly observed: ObservedService;
@@ -22,6 +32,8 @@ export interface RolloutInput {
   readonly pods: readonly HeardPod[];
   /** Price of one replica an hour, by revision. */
   readonly prices: ReadonlyMap<string, number>;
+  /** The services of this namespace that name a group of variants. */
+  readonly variantsOf: (group: string) => readonly DeclaredVariant[];
   /** What was stored last. */
   readonly status: InferencePolicyStatus['rollout'];
   /** Stores before anything is written. @throws {KubeError} where it could not: then nothing may be written. */
@@ -42,11 +54,5 @@ export interface RolloutOutcome {
 /** The part of a pass that walks canaries. It acts only in mode `act`; `giveBack` restores what it owned. */
 export interface RolloutStep {
   look(input: RolloutInput): Promise<RolloutOutcome>;
-  giveBack(input: Omit<RolloutInput, 'policy' | 'plan' | 'prices'>): Promise<void>;
+  giveBack(input: Omit<RolloutInput, 'policy' | 'plan' | 'prices' | 'variantsOf'>): Promise<void>;
 }
-
-/** Walks nothing and keeps nothing. */
-export const noRollout: RolloutStep = {
-  look: async () => ({ floors: [] }),
-  giveBack: async () => {},
-};

@@ -155,6 +155,18 @@ export class World {
     }
   }
 
+  /** The services of one namespace. */
+  *targetsIn(namespace: string): IterableIterator<Target> {
+    for (const informer of [this.#inferenceServices, this.#knativeServices]) {
+      for (const each of informer?.values() ?? []) if (each.target.namespace === namespace) yield each;
+    }
+  }
+
+  /** Names of the Revisions that a service has. */
+  revisionNames(service: string): string[] {
+    return (this.#revisions?.by('service', service) ?? []).map(({ name }) => name);
+  }
+
   target({ kind, namespace, name }: TargetName): Target | undefined {
     const informer = kind === 'Service' ? this.#knativeServices : this.#inferenceServices;
     return informer?.get(keyOf({ namespace, name }));

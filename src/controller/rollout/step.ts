@@ -73,7 +73,10 @@ export class Rollout implements RolloutStep {
     return { floors: plan.floors, pollMs: plan.pollMs, changes };
   }
 
-  async giveBack({ observed, context }: Omit<RolloutInput, 'policy' | 'plan' | 'prices'>): Promise<void> {
+  async giveBack({
+    observed,
+    context,
+  }: Omit<RolloutInput, 'policy' | 'plan' | 'prices' | 'variantsOf'>): Promise<void> {
     const { namespace, name } = observed.target;
     this.#kept.delete(observed.uid);
     if (observed.target.kind !== 'InferenceService') return;

@@ -1,21 +1,23 @@
-import type { KubeApi } from '../../kube/kube-api.ts';
 import { isNotFound } from '../../kube/kube-error.ts';
-import { apiVersionOf, type KubeObject, kinds, type ObjectName } from '../../kube/objects.ts';
+import { kinds } from '../../kube/objects.ts';
 import { planService } from '../../planner/plan-service.ts';
 import type { ServicePlan } from '../../planner/service-plan.ts';
 import type { RevisionState, ServiceProblem } from '../../planner/service-problem.ts';
-import { splitOf, type VariantGroup, VariantRoute } from '../actuators/route.ts';
-import { serviceOf } from '../pod-identity.ts';
-import type { HeardPod, RolloutInput } from '../reconcile/rollout-step.ts';
-import { splitGroup, type Variant, variantGroup } from './variants.ts';
+import { splitOf, VariantRoute } from '../actuators/route.ts';
+import { ownerOf } from '../reconcile/projections.ts';
+import type { DeclaredVariant, HeardPod, RolloutInput } from '../reconcile/rollout-step.ts';
+import { type GroupFacts, splitGroup, type Variant, variantGroup, withoutLeavers } from './variants.ts';
 
-/** A variant whose pass was longer ago than this has left its group, or is no longer served by us. */
+/** A variant whose pass was longer ago than this tells nothing any more. So long it is waited for, too, where a leader is new. */
 const memberMs = 60_000;
 /** A group is planned as often as a service at rest. */
 const groupEveryMs = 10_000;
-const gatheringEveryMs = 1_000;
-/** Within which every member of a group has had a pass of its own, where nothing says who they are yet. */
-const gatheredMs = 12_000;
+
+/** What becomes an event. */
+interface Note {
+  readonly reason: string;
+  readonly message: string;
+}
 
 interface Member extends Variant {
   readonly uid: string;
@@ -25,65 +27,63 @@ interface Member extends Variant {
 
 interface Group {
   readonly members: Map<string, Member>;
-  /** Names of services that have left it. */
-  readonly left: Set<string>;
   /** When its first member was met. Times are on the monotonic clock. */
   readonly sinceMs: number;
+  /** The lease's transitions then: what was told while another led is old. */
+  readonly transitions: number;
   decidedMs: number;
   plan: ServicePlan | undefined;
+  /** Why the Route stands as it is, where that was said: it is said once. */
+  said: string;
 }
 
 /**
  * Splits the requests of each group of variants. Every member's pass tells what it saw; whichever comes first when the
- * group is due decides for all, from what was told last. Nothing is decided before all have been heard that own the Route,
- * or had the time to be: half a group would give everything to whoever passes first.
+ * group is due decides for all, from what was told last. Nothing is decided before all have been heard that name the
+ * group, or had the time to be: half a group would give everything to whoever passes first.
  */
 export class VariantRoutes {
   readonly #groups = new Map<string, Group>();
   readonly #route = new VariantRoute();
 
-  async look(input: RolloutInput): Promise<{ reason: string; message: string }[]> {
+  async look(input: RolloutInput): Promise<Note[]> {
     const { observed, policy, context } = input;
     const { namespace } = observed.target;
-    this.#leave(observed.uid, policy.variantOf && `${namespace}/${policy.variantOf}`);
+    const notes = this.#leave(observed.uid, policy.variantOf && `${namespace}/${policy.variantOf}`);
     const revision = observed.latestRolledoutRevision ?? '';
-    if (!policy.variantOf || revision === '' || observed.deploymentMode !== 'knative') return [];
+    if (!policy.variantOf || revision === '' || observed.deploymentMode !== 'knative') return notes;
     const key = `${namespace}/${policy.variantOf}`;
     const now = context.monotonicMs;
-    const group = this.#groups.get(key) ?? newGroup(now);
-    this.#groups.set(key, group);
+    const known = this.#groups.get(key);
+    const group = known?.transitions === context.transitions ? known : this.#begin(key, now, context.transitions);
     group.members.set(observed.uid, memberOf(input, revision));
-    group.left.delete(observed.target.name);
-    for (const [uid, member] of group.members) {
-      if (now - member.seenMs > memberMs) group.members.delete(uid);
+    if (now - group.decidedMs < groupEveryMs) return notes;
+    const declared = input.variantsOf(policy.variantOf);
+    const named = new Set(declared.map(({ owner }) => owner.uid));
+    for (const [uid, { seenMs }] of group.members) {
+      if (!named.has(uid) || now - seenMs > memberMs) group.members.delete(uid);
     }
-    if (now - group.decidedMs < groupEveryMs) return [];
+    const gathered = declared.every(({ passes, owner }) => !passes || group.members.has(owner.uid));
+    if (!gathered && now - group.sinceMs < memberMs) return notes;
     group.decidedMs = now;
-    return await this.#decide(namespace, policy.variantOf, group, input);
+    return [...notes, ...(await this.#decide(namespace, policy.variantOf, group, declared, input))];
   }
 
   async #decide(
     namespace: string,
     name: string,
     group: Group,
+    declared: readonly DeclaredVariant[],
     { observed, policy, plan: own, context }: RolloutInput,
-  ): Promise<{ reason: string; message: string }[]> {
+  ): Promise<Note[]> {
     const route = await context.api.get(kinds.route, { namespace, name }).catch((error: unknown) => {
       if (isNotFound(error)) return undefined;
       throw error;
     });
-    if (!isGathered(group, route, context.monotonicMs)) {
-      group.decidedMs = context.monotonicMs - groupEveryMs + gatheringEveryMs;
-      return [];
-    }
     // By revision, so that the same members are the same problem, whoever's pass it is.
     const members = [...group.members.values()].sort((one, other) => (one.revision < other.revision ? -1 : 1));
     const load = members.reduce((sum, { state }) => sum + state.arrivalRate, 0);
-    const known = { namespace, name, route, load };
-    const absent = await absentees(variantGroup(known, members), group.left, context.api);
-    // Without knowing how it does nothing can be said of the others' shares.
-    if (absent.silent.length > 0) return [];
-    const facts = { ...known, gone: absent.gone };
+    const facts = { namespace, name, route, load, declared };
     const base: Omit<ServiceProblem, 'revisions' | 'routing'> = {
       now: context.monotonicMs,
       policy,
@@ -99,73 +99,66 @@ export class VariantRoutes {
       autoscaler: { kind: 'knative', stableWindowMs: 60_000, targetUtilization: 0.7, tbc: 200 },
       planEveryMs: groupEveryMs,
     };
-    const { split, plan } = splitGroup(facts, members, base, planService);
-    group.plan = plan;
-    if (split.length === 0 || policy.mode !== 'act') return [];
-    const { changes, refused } = await this.#route.apply({ split }, variantGroup(facts, members), context);
-    if (refused) return [{ reason: refused.reason, message: refused.message }];
-    return changes.map((message) => ({ reason: 'VariantsSplit', message }));
-  }
-
-  /** A service that names another group, or none, is a member of no other one. */
-  #leave(uid: string, key: string | undefined): void {
-    for (const [other, group] of this.#groups) {
-      const member = other === key ? undefined : group.members.get(uid);
-      if (!member) continue;
-      group.members.delete(uid);
-      group.left.add(member.owner.name);
-      if (group.members.size === 0) this.#groups.delete(other);
+    const silent = silentOf(facts, group);
+    let split = withoutLeavers(facts, members);
+    if (silent === undefined) {
+      const next = splitGroup(facts, members, base, planService);
+      split = next.split;
+      group.plan = next.plan;
     }
+    if (policy.mode !== 'act') return [];
+    const stands = `Route ${namespace}/${name} stands as it is`;
+    if (split.length === 0) return route ? saidOnce(group, 'VariantsHeld', `${stands}: no variant is Ready`) : [];
+    const { changes, refused } = await this.#route.apply({ split }, variantGroup(facts, members), context);
+    if (refused) return saidOnce(group, refused.reason, refused.message);
+    const notes = changes.map((message) => ({ reason: 'VariantsSplit', message }));
+    if (silent !== undefined && notes.length === 0)
+      return saidOnce(group, 'VariantsHeld', `${stands}: nothing is heard of ${silent}`);
+    group.said = '';
+    return notes;
+  }
+
+  /** Groups whose services are gone, or want us no more, are told of by nobody: they go when another one comes. */
+  #begin(key: string, now: number, transitions: number): Group {
+    for (const [other, { members }] of this.#groups) {
+      if ([...members.values()].every(({ seenMs }) => now - seenMs > memberMs)) this.#groups.delete(other);
+    }
+    const decidedMs = Number.NEGATIVE_INFINITY;
+    const group: Group = { members: new Map(), sinceMs: now, transitions, decidedMs, plan: undefined, said: '' };
+    this.#groups.set(key, group);
+    return group;
+  }
+
+  /**
+   * A service that names another group, or none, is a member of no other one. Where nobody is left the Route stands as it
+   * is: its callers know no other name.
+   */
+  #leave(uid: string, key: string | undefined): Note[] {
+    const notes: Note[] = [];
+    for (const [other, { members }] of this.#groups) {
+      if (other === key || !members.delete(uid) || members.size > 0) continue;
+      this.#groups.delete(other);
+      const message = `a Route ${other} stands as it is: nobody is left who names its group, and it is yours from now on`;
+      notes.push({ reason: 'VariantsHeld', message });
+    }
+    return notes;
   }
 }
 
-/**
- * Revisions that the Route still names and that are no member's. Gone are those whose services are deleted, or variants of another
- * group; the others are only silent, as in mode `off`.
- */
-async function absentees(
-  { namespace, name, route, members }: VariantGroup,
-  left: ReadonlySet<string>,
-  api: KubeApi,
-): Promise<{ gone: Set<string>; silent: string[] }> {
-  const gone = new Set<string>();
-  const silent: string[] = [];
-  for (const { revision } of route ? splitOf(route) : []) {
-    if (members.some((member) => member.revision === revision)) continue;
-    const service = await serviceOfRevision(api, { namespace, name: revision });
-    const group = service?.metadata.annotations?.['paceline.dev/variant-of'];
-    if (!service || left.has(service.metadata.name) || (group !== undefined && group !== name)) gone.add(revision);
-    else silent.push(revision);
-  }
-  return { gone, silent };
+/** A variant that has a share and tells nothing, as in mode `off`: nothing can be said of the others' shares then. */
+function silentOf({ route, declared }: GroupFacts, { members }: Group): string | undefined {
+  const present = new Set((route ? splitOf(route) : []).map(({ revision }) => revision));
+  const served = declared.filter(({ revisions }) => revisions.some((revision) => present.has(revision)));
+  return served.find(({ owner }) => !members.has(owner.uid))?.owner.name;
 }
 
-function newGroup(nowMs: number): Group {
-  return { members: new Map(), left: new Set(), sinceMs: nowMs, decidedMs: Number.NEGATIVE_INFINITY, plan: undefined };
-}
-
-function isGathered({ members, sinceMs }: Group, route: KubeObject | undefined, nowMs: number): boolean {
-  const owners = route?.metadata.ownerReferences ?? [];
-  if (owners.length > 0 && owners.every(({ uid }) => members.has(uid))) return true;
-  return nowMs - sinceMs >= (owners.length > 0 ? memberMs : gatheredMs);
-}
-
-/** The service that made a revision; undefined where one of them is gone. */
-async function serviceOfRevision(api: KubeApi, revision: ObjectName): Promise<KubeObject | undefined> {
-  try {
-    const { metadata } = await api.get(kinds.revision, revision);
-    const service = serviceOf(metadata);
-    if (!service) return undefined;
-    const kind = service.kind === 'Service' ? kinds.knativeService : kinds.inferenceService;
-    return await api.get(kind, { namespace: revision.namespace, name: service.name });
-  } catch (error) {
-    if (isNotFound(error)) return undefined;
-    throw error;
-  }
+function saidOnce(group: Group, reason: string, message: string): Note[] {
+  if (group.said === message) return [];
+  group.said = message;
+  return [{ reason, message }];
 }
 
 function memberOf({ observed, policy, plan, pods, prices, context }: RolloutInput, revision: string): Member {
-  const kind = observed.target.kind === 'Service' ? kinds.knativeService : kinds.inferenceService;
   const own = pods.filter((pod) => pod.revision === revision);
   const readyReplicas = own.filter(({ ready }) => ready).length;
   const state: RevisionState = {
@@ -183,7 +176,7 @@ function memberOf({ observed, policy, plan, pods, prices, context }: RolloutInpu
   };
   return {
     uid: observed.uid,
-    owner: { apiVersion: apiVersionOf(kind), kind: kind.kind, name: observed.target.name, uid: observed.uid },
+    owner: ownerOf(observed),
     revision,
     ready: observed.revisions.find(({ name }) => name === revision)?.ready ?? false,
     state,

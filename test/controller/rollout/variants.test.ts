@@ -1,12 +1,16 @@
+import fc from 'fast-check';
 import * as assert from 'uvu/assert';
 import { splitOf, variantGroupLabel } from '../../../src/controller/actuators/route.ts';
-import type { HeardPod, RolloutInput } from '../../../src/controller/reconcile/rollout-step.ts';
+import type { DeclaredVariant, HeardPod, RolloutInput } from '../../../src/controller/reconcile/rollout-step.ts';
 import { VariantRoutes } from '../../../src/controller/rollout/variant-routes.ts';
 import { variantGroup } from '../../../src/controller/rollout/variants.ts';
 import { KubeError } from '../../../src/kube/kube-error.ts';
-import { type KubeObject, kinds, type ObjectName, type ResourceKind } from '../../../src/kube/objects.ts';
+import { type KubeObject, kinds, type ResourceKind } from '../../../src/kube/objects.ts';
+import { propertyRuns } from '../../support/property-runs.ts';
 import { suite } from '../../support/suite.ts';
 import { WriteRecorder } from '../../support/write-recorder.ts';
+
+type Name = 'small' | 'large' | 'tiny';
 
 /** Two variants of `digits`: `small` is quick, `large` is four times as slow and more accurate. */
 class Group {
@@ -21,13 +25,18 @@ class Group {
     ['small', 'digits'],
     ['large', 'digits'],
   ]);
-  ready = { small: true, large: true };
+  /** Revisions of services that have others than their first. */
+  readonly revisions = new Map<string, readonly string[]>();
+  readonly off = new Set<string>();
+  ready = { small: true, large: true, tiny: true };
+  transitions = 1;
   mode: 'act' | 'advise' = 'act';
   minAccuracy: number | undefined;
 
-  async pass(name: 'small' | 'large', variantOf: string | undefined = 'digits') {
+  async pass(name: Name, variantOf: string | undefined = 'digits') {
+    if (this.services.has(name)) this.services.set(name, variantOf);
     const revision = `${name}-predictor-00001`;
-    const slow = name === 'small' ? 1 : 4;
+    const slow = name === 'large' ? 4 : 1;
     const latencyMs = [1, 4, 16].map((items) => {
       const expected = (10 + items) * slow;
       return { items, expected, quantile: expected * 1.2 };
@@ -52,19 +61,21 @@ class Group {
         sloQuantile: 0.99,
         patience: 'auto',
         maxBatchSize: 64,
-        accuracy: name === 'small' ? 0.9 : 0.97,
+        accuracy: name === 'large' ? 0.97 : 0.9,
         minAccuracy: this.minAccuracy,
       },
       plan: undefined,
       pods: [pod],
       prices: new Map(),
+      variantsOf: (of: string) => this.#variantsOf(of),
       context: {
         ...context,
         nowMs: this.nowMs + this.skewMs,
         monotonicMs: this.nowMs,
+        transitions: this.transitions,
         api: {
           ...context.api,
-          get: async (kind: ResourceKind, { name: of }: ObjectName) => this.#get(kind, of),
+          get: async (kind: ResourceKind) => this.#get(kind),
           apply: async (...given: Parameters<typeof context.api.apply>) => {
             this.route = await context.api.apply(...given);
             return this.route;
@@ -74,11 +85,20 @@ class Group {
     } as unknown as RolloutInput);
   }
 
-  async passes(count: number, names: readonly ('small' | 'large')[] = ['small', 'large']): Promise<void> {
+  async passes(count: number, names: readonly Name[] = ['small', 'large']): Promise<void> {
     for (let pass = 0; pass < count; pass++) {
       this.nowMs += 5_000;
       for (const name of names) await this.pass(name);
     }
+  }
+
+  /** Gives the Route these percentages of the services' first revisions, or of those that are named. */
+  seed(percents: Record<string, number>): void {
+    const traffic = Object.entries(percents).map(([name, percent]) => {
+      return { revisionName: name.includes('-') ? name : `${name}-predictor-00001`, percent };
+    });
+    const metadata = { name: 'digits', namespace: 'ml', labels: { [variantGroupLabel]: 'digits' } };
+    this.route = { metadata, spec: { traffic } };
   }
 
   /** The Route's percentages by the service's name. */
@@ -87,16 +107,19 @@ class Group {
     return Object.fromEntries(split.map(({ revision, percent }) => [revision.split('-')[0], percent]));
   }
 
-  #get(kind: ResourceKind, name: string): KubeObject {
-    const service = name.split('-')[0] as string;
+  #get(kind: ResourceKind): KubeObject {
     if (kind === kinds.route && this.route) return this.route;
-    if (kind !== kinds.route && this.services.has(service)) {
-      const variantOf = this.services.get(service);
-      const labels = { 'serving.kserve.io/inferenceservice': service };
-      const annotations = variantOf === undefined ? {} : { 'paceline.dev/variant-of': variantOf };
-      return { metadata: { name: kind === kinds.revision ? name : service, labels, annotations } };
-    }
     throw new KubeError(404, 'NotFound', 'none');
+  }
+
+  #variantsOf(group: string): DeclaredVariant[] {
+    return [...this.services]
+      .filter(([, variantOf]) => variantOf === group)
+      .map(([name]) => ({
+        owner: { apiVersion: 'serving.kserve.io/v1beta1', kind: 'InferenceService', name, uid: `uid-${name}` },
+        revisions: this.revisions.get(name) ?? [`${name}-predictor-00001`],
+        passes: !this.off.has(name),
+      }));
   }
 }
 
@@ -107,7 +130,7 @@ suite('variants', (test) => {
     group.mode = 'advise';
     await group.passes(4);
     const cold = new Group();
-    cold.ready = { small: false, large: false };
+    cold.ready = { small: false, large: false, tiny: false };
     await cold.passes(4);
     assert.equal([...group.recorder.writes, ...cold.recorder.writes], []);
   });
@@ -173,6 +196,110 @@ suite('variants', (test) => {
     assert.is(group.split.large, 100);
   });
 
+  test('one that is only silent keeps nobody in the Route who has left, and its silence is said once', async () => {
+    const group = new Group();
+    group.services.set('tiny', 'digits');
+    group.seed({ small: 40, large: 40, tiny: 20 });
+    group.off.add('small');
+    group.services.delete('large');
+    const said: string[] = [];
+    for (let pass = 0; pass < 10; pass++) {
+      group.nowMs += 5_000;
+      said.push(...(await group.pass('tiny')).map(({ reason }) => reason));
+    }
+    assert.equal(group.split, { small: 67, tiny: 33 });
+    assert.equal(said, ['VariantsSplit', 'VariantsHeld']);
+  });
+
+  test('a revision of a service that was deleted and made anew leaves at once', async () => {
+    const group = new Group();
+    group.seed({ small: 40, 'large-predictor-00004': 60 });
+    group.minAccuracy = 0.95;
+    await group.pass('small');
+    await group.pass('large');
+    assert.equal(group.split, { small: 75, large: 25 });
+  });
+
+  test('where nobody is left, or nobody is Ready, the Route stands as it is, and that is said', async () => {
+    const group = new Group();
+    await group.passes(4);
+    const before = group.split;
+    assert.equal(await group.pass('small', ''), []);
+    const [note] = await group.pass('large', '');
+    assert.match(note?.message ?? '', /Route ml\/digits stands as it is/);
+    assert.equal(group.split, before);
+    const cold = new Group();
+    cold.seed({ small: 100 });
+    cold.ready.small = false;
+    cold.services.delete('large');
+    const said: string[] = [];
+    for (let pass = 0; pass < 9; pass++) {
+      cold.nowMs += 5_000;
+      said.push(...(await cold.pass('small')).map(({ message }) => message));
+    }
+    assert.equal(said, ['Route ml/digits stands as it is: no variant is Ready']);
+    assert.equal(cold.split, { small: 100 });
+  });
+
+  test('a group without a Route is not begun by half of it, however late the other half is', async () => {
+    const group = new Group();
+    group.minAccuracy = 0.95;
+    for (let pass = 0; pass < 12; pass++) {
+      await group.pass('small');
+      group.nowMs += 4_900;
+    }
+    assert.is(group.route, undefined);
+    await group.pass('large');
+    assert.equal(group.split, { large: 100 });
+    // One whose passes fail is not waited for longer than it would be counted.
+    const failing = new Group();
+    await failing.passes(14, ['small']);
+    assert.equal(failing.split, { small: 100 });
+  });
+
+  test('a lease that comes back finds what was told before it went too old', async () => {
+    const group = new Group();
+    group.seed({ small: 100 });
+    group.minAccuracy = 0.95;
+    await group.passes(1);
+    const before = group.split;
+    group.nowMs += 600_000;
+    group.transitions = 3;
+    await group.pass('small');
+    assert.equal(group.split, before);
+    await group.pass('large');
+    assert.ok((group.split.large ?? 0) > (before.large ?? 0));
+  });
+
+  test('whatever restarts and jumps there are: the one that meets the floor never loses a share', async () => {
+    const step = fc.oneof(
+      fc.record({ pass: fc.constantFrom<Name>('small', 'large') }),
+      fc.record({ wait: fc.integer({ min: 1, max: 90_000 }) }),
+      fc.record({ jump: fc.integer({ min: -7_200_000, max: 7_200_000 }) }),
+      fc.record({ lead: fc.constantFrom('anew', 'again') }),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
+        const group = new Group();
+        group.seed({ small: 80, large: 20 });
+        group.minAccuracy = 0.95;
+        for (const each of steps) {
+          const before = group.split.large ?? 0;
+          if ('pass' in each) await group.pass(each.pass);
+          else if ('wait' in each) group.nowMs += each.wait;
+          else if ('jump' in each) group.skewMs += each.jump;
+          else if (each.lead === 'anew') group.routes = new VariantRoutes();
+          else group.transitions += 2;
+          assert.ok((group.split.large ?? 0) >= before);
+        }
+        // And a group that is whole again goes on.
+        await group.passes(60);
+        assert.equal(group.split, { large: 100 });
+      }),
+      propertyRuns(60, 4),
+    );
+  });
+
   test('a leader that starts anew, and a clock that jumps, decide nothing from half of a group', async () => {
     const group = new Group();
     group.minAccuracy = 0.95;
@@ -203,7 +330,8 @@ suite('variants', (test) => {
       spec: { traffic: [{ revisionName: 'small-predictor-00001', percent: 100 }] },
     };
     const variant = { owner, revision: 'small-predictor-00002', ready: true, state: {} as never };
-    const { members } = variantGroup({ namespace: 'ml', name: 'digits', route, load: 1 }, [variant]);
+    const declared = [{ owner, revisions: ['small-predictor-00001', variant.revision], passes: true }];
+    const { members } = variantGroup({ namespace: 'ml', name: 'digits', route, load: 1, declared }, [variant]);
     assert.equal(
       members.map(({ revision }) => revision),
       ['small-predictor-00002', 'small-predictor-00001'],
