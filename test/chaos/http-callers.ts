@@ -2,7 +2,7 @@ import { connect, type Socket } from 'node:net';
 import type { Pool } from 'undici';
 import { type HttpReply, readHttpReply } from '../support/http-reply.ts';
 import type { ChaosAnswer } from './ledger.ts';
-import type { ChaosRequest } from './requests.ts';
+import { type ChaosRequest, httpHeadersOf } from './requests.ts';
 
 /** Ways in which a caller over HTTP/1.1 behaves. Those who leave may get nothing; all others get their answer. */
 export const httpManners = [
@@ -20,17 +20,11 @@ export async function callHttp(pool: Pool, { written }: ChaosRequest): Promise<C
   const { statusCode, headers, body } = await pool.request({
     path: written.url,
     method: 'POST',
-    headers: headersOf(written),
+    headers: httpHeadersOf(written),
     body: written.body,
   });
   const bytes = Buffer.from(await body.arrayBuffer());
   return answerOf(statusCode, headers as Record<string, string>, bytes);
-}
-
-function headersOf({ headers, jsonBytes }: ChaosRequest['written']): string[] {
-  const type = jsonBytes === undefined ? 'application/json' : 'application/octet-stream';
-  const extra = jsonBytes === undefined ? [] : ['Inference-Header-Content-Length', String(jsonBytes)];
-  return [...headers, 'content-type', type, ...extra];
 }
 
 function answerOf(status: number, headers: Readonly<Record<string, string>>, body: Buffer): ChaosAnswer {
@@ -55,7 +49,7 @@ export async function misbehaveOverHttp(
   { written }: ChaosRequest,
   pauseMs: number,
 ): Promise<ChaosAnswer | undefined> {
-  const pairs = headersOf(written);
+  const pairs = httpHeadersOf(written);
   const lines = pairs.flatMap((name, i) => (i % 2 === 0 ? [`${name}: ${pairs[i + 1]}\r\n`] : []));
   const head = Buffer.from(
     `POST ${written.url} HTTP/1.1\r\n${lines.join('')}content-length: ${written.body.length}\r\n\r\n`,

@@ -1,6 +1,6 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from 'node:http2';
 import type { ChaosAnswer } from './ledger.ts';
-import { type ChaosRequest, framed } from './requests.ts';
+import { type ChaosRequest, framed, httpHeadersOf } from './requests.ts';
 
 /** Ways in which a caller over HTTP/2 behaves. Those who leave may get nothing; all others get their answer. */
 export const http2Manners = ['reads-slowly', 'writes-slowly', 'leaves-mid-body', 'leaves-waiting', 'hangs-up'] as const;
@@ -101,24 +101,17 @@ function bodyOf({ transport, written }: ChaosRequest): Buffer {
 }
 
 function open(session: ClientHttp2Session, { transport, written }: ChaosRequest): ClientHttp2Stream {
-  const headers: Record<string, string> = {};
-  for (let i = 0; i < written.headers.length; i += 2) {
-    const name = written.headers[i] as string;
-    headers[name === 'host' ? ':authority' : name] = written.headers[i + 1] as string;
+  // Node ends a stream before it resets it: only by its length a body that was left in its midst is no whole one.
+  const pairs =
+    transport === 'grpc'
+      ? [...written.headers, 'content-type', 'application/grpc', 'te', 'trailers']
+      : [...httpHeadersOf(written), 'content-length', String(written.body.length)];
+  const headers: Record<string, string> = { ':method': 'POST', ':path': written.url };
+  for (let i = 0; i < pairs.length; i += 2) {
+    const name = pairs[i] as string;
+    headers[name === 'host' ? ':authority' : name] = pairs[i + 1] as string;
   }
-  const own = transport === 'grpc' ? { 'content-type': 'application/grpc', te: 'trailers' } : restHeaders(written);
-  return session.request({ ':method': 'POST', ':path': written.url, ...own, ...headers });
-}
-
-/** Node ends a stream before it resets it: only by its length a body that was left in its midst is no whole one. */
-function restHeaders({ body, jsonBytes }: ChaosRequest['written']): Record<string, string> {
-  const length = { 'content-length': String(body.length) };
-  if (jsonBytes === undefined) return { ...length, 'content-type': 'application/json' };
-  return {
-    ...length,
-    'content-type': 'application/octet-stream',
-    'inference-header-content-length': String(jsonBytes),
-  };
+  return session.request(headers);
 }
 
 /** The answer on a stream; undefined where it ended without a status, or was broken off. */

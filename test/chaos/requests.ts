@@ -53,6 +53,13 @@ export function requestOf(id: number): ChaosRequest {
   return { id, driver, transport: isGrpc ? 'grpc' : 'http', overHttp2, rows, name, written };
 }
 
+/** All headers of a call over HTTP that is no gRPC, a flat list, without the length of its body. */
+export function httpHeadersOf({ headers, jsonBytes }: Written): string[] {
+  const type = jsonBytes === undefined ? 'application/json' : 'application/octet-stream';
+  const extra = jsonBytes === undefined ? [] : ['Inference-Header-Content-Length', String(jsonBytes)];
+  return [...headers, 'content-type', type, ...extra];
+}
+
 /** The rows of a request, in each of which it says whose they are. */
 export function rowsOf(id: number): number[][] {
   const width = id % wideEvery === 13 ? (driverOf(id).protocol === 'grpc' || isBinary(id) ? wide.raw : wide.text) : 2;

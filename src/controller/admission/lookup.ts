@@ -1,5 +1,6 @@
 import type { Clock } from '../../kube/clock.ts';
 import type { KubeApi, Selection } from '../../kube/kube-api.ts';
+import { listAll } from '../../kube/list-all.ts';
 import { apiVersionOf, type KubeObject, kinds, type ResourceKind } from '../../kube/objects.ts';
 import {
   chooseInferencePolicy,
@@ -28,8 +29,6 @@ export interface ServiceLookup {
 }
 
 const answerMs = 800;
-/** Users' own InferencePolicies of one namespace are few, beside the controller's, of which there is one for each service. */
-const pageMax = 500;
 
 /** Asks the API server, for each pod anew: it is the one that is waiting for us, and the answer is never old. */
 export class ApiLookup implements ServiceLookup {
@@ -48,36 +47,29 @@ export class ApiLookup implements ServiceLookup {
   }
 
   async liveSpec(namespace: string, { kind, name }: ServiceName): Promise<InferencePolicySpec | undefined> {
-    const [users, made] = await Promise.all([this.policies(namespace), this.#made(namespace, { kind, name })]);
-    const all = [...(users ?? []), ...(made ?? [])];
+    const [users = [], made] = await Promise.all([this.policies(namespace), this.#made(namespace, { kind, name })]);
+    const all = made ? [...users, made] : users;
     const own = all.filter(({ spec }) => spec.targetRef.kind === kind && spec.targetRef.name === name);
     return chooseInferencePolicy(own)?.chosen.spec;
   }
 
   /** The one that the controller made, into which `paceline off` and whoever edits it write. */
-  #made(namespace: string, service: ServiceName): Promise<InferencePolicy[] | undefined> {
+  #made(namespace: string, service: ServiceName): Promise<InferencePolicy | undefined> {
     return this.#inTime(async () => {
       const name = policyNameOf(service);
       const item = await this.#api.get(kinds.inferencePolicy, { namespace, name });
-      return item.metadata.labels?.[madeByControllerLabel] === 'true' ? policiesIn([item]) : [];
+      const isMade = item.metadata.labels?.[madeByControllerLabel] === 'true';
+      return isMade ? readInferencePolicy(withKind(item, kinds.inferencePolicy)).value : undefined;
     });
   }
 
   policies(namespace: string): Promise<InferencePolicy[] | undefined> {
-    return this.#inTime(async () => {
-      const labelSelector = `${madeByControllerLabel}!=true`;
-      return policiesIn(await this.#all(kinds.inferencePolicy, { namespace, labelSelector }));
-    });
+    const labelSelector = `${madeByControllerLabel}!=true`;
+    return this.#inTime(() => this.#values(kinds.inferencePolicy, readInferencePolicy, { namespace, labelSelector }));
   }
 
   priceLists(): Promise<PriceList[] | undefined> {
-    return this.#inTime(async () => {
-      const items = await this.#all(kinds.priceList, {});
-      return items.flatMap((item) => {
-        const { value } = readPriceList(withKind(item, kinds.priceList));
-        return value === undefined ? [] : [value];
-      });
-    });
+    return this.#inTime(() => this.#values(kinds.priceList, readPriceList));
   }
 
   async uncopiedAnnotations(): Promise<readonly string[]> {
@@ -97,15 +89,18 @@ export class ApiLookup implements ServiceLookup {
     return this.#inTime(() => this.#api.get(resource, { namespace, name }));
   }
 
-  async #all(kind: ResourceKind, selection: Selection): Promise<KubeObject[]> {
-    const found: KubeObject[] = [];
-    let next: string | undefined;
-    do {
-      const page = await this.#api.list(kind, selection, pageMax, next);
-      found.push(...page.items);
-      next = page.next;
-    } while (next !== undefined);
-    return found;
+  /** All objects of a kind that can be read. */
+  async #values<T>(
+    kind: ResourceKind,
+    read: (object: KubeObject) => { readonly value?: T },
+    selection?: Selection,
+  ): Promise<T[]> {
+    const values: T[] = [];
+    for await (const item of listAll(this.#api, kind, selection)) {
+      const { value } = read(withKind(item, kind));
+      if (value !== undefined) values.push(value);
+    }
+    return values;
   }
 
   /** A question that fails or takes too long is one without an answer: admission does not wait for it. */
@@ -120,13 +115,6 @@ export class ApiLookup implements ServiceLookup {
         });
     });
   }
-}
-
-function policiesIn(items: readonly KubeObject[]): InferencePolicy[] {
-  return items.flatMap((item) => {
-    const { value } = readInferencePolicy(withKind(item, kinds.inferencePolicy));
-    return value === undefined ? [] : [value];
-  });
 }
 
 /** The API server leaves out the kind of what is in a list. */

@@ -1,34 +1,12 @@
 import * as assert from 'uvu/assert';
 import type { PodAnswer } from '../../../src/controller/signals/pod-call.ts';
 import { type PolledPod, SignalPoller } from '../../../src/controller/signals/signal-poller.ts';
+import { signalsText } from '../../support/signals-text.ts';
 import { suite } from '../../support/suite.ts';
 import { VirtualClock } from '../../support/virtual-clock.ts';
 
-const signals = {
-  schemaVersion: 2,
-  isvc: 'a/m',
-  isvcUid: 'u',
-  revision: 'm-1',
-  uptimeMs: 1,
-  mode: 'act',
-  policySequence: [3, 7],
-  attainment: { share: 0.99, requests: 10 },
-  arrivalRate: 5,
-  arrivals: [1, 2, 3],
-  busyShare: 0.5,
-  waiting: 1,
-  lateWaiting: 0,
-  upstreamWaiting: null,
-  inFlight: 1,
-  inFlightLimit: 2,
-  draining: false,
-  lanes: [],
-  lanesTotal: 0,
-  mostSplittingHeader: null,
-};
-
 function answer(change: object = {}): PodAnswer {
-  return { status: 200, body: JSON.stringify({ ...signals, ...change }) };
+  return { status: 200, body: signalsText(change) };
 }
 
 function pod(i = 0): PolledPod {
