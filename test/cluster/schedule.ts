@@ -18,6 +18,8 @@ const steps: readonly (readonly (readonly string[])[])[] = [
     ['manifests', 'faults', 'update'],
     ['fleet', 'held-replicas'],
   ],
+  // The controllers are killed again.
+  [['variants']],
   // Installs and removes what the others use.
   [['readme']],
   // Walks and measurements of minutes, in the full run only.

@@ -1,5 +1,6 @@
 import { kinds } from '../../kube/objects.ts';
 import type { ServicePlan } from '../../planner/service-plan.ts';
+import type { ServiceProblem } from '../../planner/service-problem.ts';
 import type { ServicePolicy } from '../../policy/service-policy.ts';
 import type { Actuation, ActuationContext } from '../actuators/actuator.ts';
 import { classOf, isForOwnClass, knativeClass } from '../actuators/autoscaler-class.ts';
@@ -20,6 +21,7 @@ export interface Enforceable {
   readonly observed: ObservedService;
   readonly policy: ServicePolicy;
   readonly plan: ServicePlan | undefined;
+  readonly problem: ServiceProblem | undefined;
   readonly stored: StoredPolicy;
   readonly heard: readonly HeardFrom[];
   readonly memory: ServiceMemory;
@@ -155,7 +157,7 @@ export class Enforcement {
   }
 
   #rolloutInput(
-    { observed, policy, plan, heard, memory, stored, variantsOf }: Enforceable,
+    { observed, policy, plan, problem, heard, memory, stored, variantsOf }: Enforceable,
     context: ActuationContext,
   ): RolloutInput {
     const running = plan && plan.expect.replicas > 0 ? plan.expect.costPerHour / plan.expect.replicas : undefined;
@@ -164,6 +166,7 @@ export class Enforcement {
       observed,
       policy,
       plan,
+      problem,
       pods: heard.map(({ pod, report }) => ({
         name: pod.name,
         uid: pod.uid,

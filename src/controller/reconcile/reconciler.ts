@@ -175,7 +175,7 @@ export class Reconciler {
     }
     // Those that end are not asked any more, ready as they may be while they drain.
     const silent = heard.filter(({ pod, report }) => running.includes(pod) && !report);
-    const { plan, planned } =
+    const { plan, planned, problem } =
       policy.mode === 'off'
         ? off
         : this.#plan(memory, observed, policy, heard, now, {
@@ -194,7 +194,7 @@ export class Reconciler {
     const stored = choice.chosen as StoredPolicy;
     const choiceOf = (each: Target, policies: readonly StoredPolicy[]) => this.#choiceFor(each, policies);
     const variantsOf = (group: string) => declaredVariants(world, choiceOf, target.target.namespace, group);
-    const what = { key, observed, policy, plan, stored, heard, memory, variantsOf };
+    const what = { key, observed, policy, plan, problem, stored, heard, memory, variantsOf };
     const enforced = await enforcement.enforce(what, this.#context());
     this.#say(key, target, memory, plan, enforced, stored.value.status?.plan);
     if (plan) memory.plan = plan;
@@ -238,10 +238,10 @@ export class Reconciler {
     heard: readonly HeardFrom[],
     now: number,
     { stale, mayLower }: { readonly stale: boolean; readonly mayLower: boolean },
-  ): { plan: ServicePlan | undefined; planned: Finding } {
+  ): Planned {
     if (stale) {
       return {
-        plan: undefined,
+        ...nothing,
         planned: finding('Unknown', 'StaleSignals', 'no companion was heard of late: nothing is changed'),
       };
     }
@@ -268,11 +268,10 @@ export class Reconciler {
       curves: memory.curves,
       planEveryMs: periodMs,
     });
-    if (!problem)
-      return { plan: undefined, planned: finding('Unknown', 'NoRevision', 'there is no revision to plan for') };
+    if (!problem) return { ...nothing, planned: finding('Unknown', 'NoRevision', 'there is no revision to plan for') };
     const current = new Map(problem.revisions.map(({ name }) => [name, askedFor(observed, name)]));
     const plan = restrained(planService(problem), { mayLower, current });
-    return { plan, planned: finding('True', planReasonName(plan.reason), planMessage(plan)) };
+    return { plan, problem, planned: finding('True', planReasonName(plan.reason), planMessage(plan)) };
   }
 
   /** Events and log lines, where something changed. A leader that starts anew goes on from what the status says was told. */
@@ -381,7 +380,15 @@ export class Reconciler {
   }
 }
 
-const off = { plan: undefined, planned: finding('False', 'Off', 'mode off: nothing is planned') } as const;
+/** A plan with what it was made from, and what is said of it. */
+interface Planned {
+  readonly plan: ServicePlan | undefined;
+  readonly problem: ServiceProblem | undefined;
+  readonly planned: Finding;
+}
+
+const nothing = { plan: undefined, problem: undefined } as const;
+const off: Planned = { ...nothing, planned: finding('False', 'Off', 'mode off: nothing is planned') };
 
 /** What hurts stands behind the plan: both have room in a message. */
 function withWarnings(planned: Finding, { text }: Warnings): Finding {

@@ -1,5 +1,6 @@
 import type { OwnerReference } from '../../kube/objects.ts';
 import type { ServicePlan } from '../../planner/service-plan.ts';
+import type { ServiceProblem } from '../../planner/service-problem.ts';
 import type { InferencePolicyStatus } from '../../policy/inference-policy.ts';
 import type { ServicePolicy } from '../../policy/service-policy.ts';
 import type { ActuationContext } from '../actuators/actuator.ts';
@@ -29,6 +30,8 @@ export interface RolloutInput {
   readonly observed: ObservedService;
   readonly policy: ServicePolicy;
   readonly plan: ServicePlan | undefined;
+  /** What was planned from; undefined where nothing runs, or nobody was heard of late. */
+  readonly problem: ServiceProblem | undefined;
   readonly pods: readonly HeardPod[];
   /** Price of one replica an hour, by revision. */
   readonly prices: ReadonlyMap<string, number>;
@@ -54,5 +57,5 @@ export interface RolloutOutcome {
 /** The part of a pass that walks canaries. It acts only in mode `act`; `giveBack` restores what it owned. */
 export interface RolloutStep {
   look(input: RolloutInput): Promise<RolloutOutcome>;
-  giveBack(input: Omit<RolloutInput, 'policy' | 'plan' | 'prices' | 'variantsOf'>): Promise<void>;
+  giveBack(input: Omit<RolloutInput, 'policy' | 'plan' | 'problem' | 'prices' | 'variantsOf'>): Promise<void>;
 }

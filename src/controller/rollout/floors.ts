@@ -2,8 +2,11 @@
 export interface RevisionFloor {
   readonly revision: string;
   readonly minReplicas: number;
-  /** One word for events: the candidate before its share, the stable one for the way back, a successor before its turn. */
-  readonly why: 'candidate' | 'wayBack' | 'successor';
+  /**
+   * One word for events: the candidate before its share, the stable one for the way back, a successor before its turn, a
+   * variant that its group is to be served by.
+   */
+  readonly why: 'candidate' | 'wayBack' | 'successor' | 'variant';
 }
 
 /**

@@ -59,7 +59,8 @@ export class Rollout implements RolloutStep {
       changes.push({ reason: RolloutReason[plan.reason] ?? 'Unknown', message: explain(plan) });
     }
     kept.reason = plan.reason;
-    changes.push(...(await this.#variants.look(input)));
+    const variants = await this.#variants.look(input);
+    changes.push(...variants.notes);
     if (observed.deploymentMode === 'standard' && input.policy.rollout === 'auto') {
       changes.push(...(await this.#bypassed(input, kept)));
     }
@@ -70,13 +71,13 @@ export class Rollout implements RolloutStep {
       if (written.refused)
         context.log.info({ service: `${namespace}/${name}`, ...written.refused }, 'canary not written');
     }
-    return { floors: plan.floors, pollMs: plan.pollMs, changes };
+    return { floors: [...plan.floors, ...variants.floors], pollMs: plan.pollMs, changes };
   }
 
   async giveBack({
     observed,
     context,
-  }: Omit<RolloutInput, 'policy' | 'plan' | 'prices' | 'variantsOf'>): Promise<void> {
+  }: Omit<RolloutInput, 'policy' | 'plan' | 'problem' | 'prices' | 'variantsOf'>): Promise<void> {
     const { namespace, name } = observed.target;
     this.#kept.delete(observed.uid);
     if (observed.target.kind !== 'InferenceService') return;

@@ -1,11 +1,12 @@
-import { isNotFound } from '../../kube/kube-error.ts';
+import { isNotFound, KubeError } from '../../kube/kube-error.ts';
 import { kinds } from '../../kube/objects.ts';
 import { planService } from '../../planner/plan-service.ts';
 import type { ServicePlan } from '../../planner/service-plan.ts';
-import type { RevisionState, ServiceProblem } from '../../planner/service-problem.ts';
+import type { ServiceProblem } from '../../planner/service-problem.ts';
 import { splitOf, VariantRoute } from '../actuators/route.ts';
 import { ownerOf } from '../reconcile/projections.ts';
-import type { DeclaredVariant, HeardPod, RolloutInput } from '../reconcile/rollout-step.ts';
+import type { DeclaredVariant, RolloutInput } from '../reconcile/rollout-step.ts';
+import type { RevisionFloor } from './floors.ts';
 import { type GroupFacts, splitGroup, type Variant, variantGroup, withoutLeavers } from './variants.ts';
 
 /** A variant whose pass was longer ago than this tells nothing any more. So long it is waited for, too, where a leader is new. */
@@ -33,6 +34,8 @@ interface Group {
   readonly transitions: number;
   decidedMs: number;
   plan: ServicePlan | undefined;
+  /** What revisions keep until they have the share that they are to have. */
+  floors: readonly RevisionFloor[];
   /** Why the Route stands as it is, where that was said: it is said once. */
   said: string;
 }
@@ -46,7 +49,16 @@ export class VariantRoutes {
   readonly #groups = new Map<string, Group>();
   readonly #route = new VariantRoute();
 
-  async look(input: RolloutInput): Promise<Note[]> {
+  /** @returns what becomes an event, and what this service's revision is to keep. */
+  async look(input: RolloutInput): Promise<{ notes: Note[]; floors: readonly RevisionFloor[] }> {
+    const notes = await this.#look(input);
+    const { observed, policy } = input;
+    const group = this.#groups.get(`${observed.target.namespace}/${policy.variantOf}`);
+    const floors = group?.floors.filter(({ revision }) => revision === observed.latestRolledoutRevision) ?? [];
+    return { notes, floors };
+  }
+
+  async #look(input: RolloutInput): Promise<Note[]> {
     const { observed, policy, context } = input;
     const { namespace } = observed.target;
     const notes = this.#leave(observed.uid, policy.variantOf && `${namespace}/${policy.variantOf}`);
@@ -56,7 +68,8 @@ export class VariantRoutes {
     const now = context.monotonicMs;
     const known = this.#groups.get(key);
     const group = known?.transitions === context.transitions ? known : this.#begin(key, now, context.transitions);
-    group.members.set(observed.uid, memberOf(input, revision));
+    const member = memberOf(input, revision, group.members.get(observed.uid));
+    if (member) group.members.set(observed.uid, member);
     if (now - group.decidedMs < groupEveryMs) return notes;
     const declared = input.variantsOf(policy.variantOf);
     const named = new Set(declared.map(({ owner }) => owner.uid));
@@ -66,7 +79,14 @@ export class VariantRoutes {
     const gathered = declared.every(({ passes, owner }) => !passes || group.members.has(owner.uid));
     if (!gathered && now - group.sinceMs < memberMs) return notes;
     group.decidedMs = now;
-    return [...notes, ...(await this.#decide(namespace, policy.variantOf, group, declared, input))];
+    try {
+      return [...notes, ...(await this.#decide(namespace, policy.variantOf, group, declared, input))];
+    } catch (error) {
+      // The service has replicas that are to be scaled, whatever becomes of its group's Route.
+      if (!(error instanceof KubeError)) throw error;
+      const message = `Route ${key} stands as it is: it cannot be read or written: ${error.message}`;
+      return [...notes, ...saidOnce(group, 'VariantsHeld', message)];
+    }
   }
 
   async #decide(
@@ -105,6 +125,7 @@ export class VariantRoutes {
       const next = splitGroup(facts, members, base, planService);
       split = next.split;
       group.plan = next.plan;
+      group.floors = next.floors;
     }
     if (policy.mode !== 'act') return [];
     const stands = `Route ${namespace}/${name} stands as it is`;
@@ -124,7 +145,15 @@ export class VariantRoutes {
       if ([...members.values()].every(({ seenMs }) => now - seenMs > memberMs)) this.#groups.delete(other);
     }
     const decidedMs = Number.NEGATIVE_INFINITY;
-    const group: Group = { members: new Map(), sinceMs: now, transitions, decidedMs, plan: undefined, said: '' };
+    const group: Group = {
+      members: new Map(),
+      sinceMs: now,
+      transitions,
+      decidedMs,
+      plan: undefined,
+      floors: [],
+      said: '',
+    };
     this.#groups.set(key, group);
     return group;
   }
@@ -158,35 +187,24 @@ function saidOnce(group: Group, reason: string, message: string): Note[] {
   return [{ reason, message }];
 }
 
-function memberOf({ observed, policy, plan, pods, prices, context }: RolloutInput, revision: string): Member {
-  const own = pods.filter((pod) => pod.revision === revision);
-  const readyReplicas = own.filter(({ ready }) => ready).length;
-  const state: RevisionState = {
-    name: revision,
-    latencyMs: own.find(({ signals }) => (signals?.latencyMs.length ?? 0) > 0)?.signals?.latencyMs ?? [],
-    parallel: Math.max(1, ...own.map(({ signals }) => signals?.inFlightLimit ?? 1)),
-    capacityPerReplica: plan?.revisions.find(({ name }) => name === revision)?.capacityPerReplica ?? 0,
-    arrivalRate: sumOf(own, (pod) => pod.signals?.arrivalRate ?? 0),
-    attainment: Number.NaN,
-    waiting: sumOf(own, (pod) => pod.signals?.waiting ?? 0),
-    readyReplicas,
-    pendingReplicas: own.length - readyReplicas,
-    price: prices.get(revision),
-    accuracy: policy.accuracy,
-  };
+/** Undefined where nothing was heard yet. What is known stays as it was while nobody is heard, until that is too old. */
+function memberOf(
+  { observed, problem, context }: RolloutInput,
+  revision: string,
+  known: Member | undefined,
+): Member | undefined {
+  const ready = observed.revisions.find(({ name }) => name === revision)?.ready ?? false;
+  const state = problem?.revisions.find(({ name }) => name === revision);
+  if (!problem || !state) return known?.revision === revision ? { ...known, ready } : undefined;
   return {
     uid: observed.uid,
     owner: ownerOf(observed),
     revision,
-    ready: observed.revisions.find(({ name }) => name === revision)?.ready ?? false,
+    ready,
     state,
     seenMs: context.monotonicMs,
-    arrivals: addedUp(own.map(({ signals }) => signals?.arrivals ?? [])),
+    arrivals: problem.demand.perSecond,
   };
-}
-
-function sumOf(pods: readonly HeardPod[], value: (pod: HeardPod) => number): number {
-  return pods.reduce((sum, pod) => sum + value(pod), 0);
 }
 
 /** Sums of lists that end at the same second. */

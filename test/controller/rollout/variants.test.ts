@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import * as assert from 'uvu/assert';
 import { splitOf, variantGroupLabel } from '../../../src/controller/actuators/route.ts';
-import type { DeclaredVariant, HeardPod, RolloutInput } from '../../../src/controller/reconcile/rollout-step.ts';
+import type { DeclaredVariant, RolloutInput } from '../../../src/controller/reconcile/rollout-step.ts';
 import { VariantRoutes } from '../../../src/controller/rollout/variant-routes.ts';
 import { variantGroup } from '../../../src/controller/rollout/variants.ts';
 import { KubeError } from '../../../src/kube/kube-error.ts';
@@ -32,6 +32,13 @@ class Group {
   transitions = 1;
   mode: 'act' | 'advise' = 'act';
   minAccuracy: number | undefined;
+  /** Items a second of all together. */
+  load = 40;
+  readonly learned = new Set<Name>(['small', 'large', 'tiny']);
+  readonly replicas = { small: 1, large: 1, tiny: 1 };
+  /** Whose companions say nothing. */
+  readonly deaf = new Set<Name>();
+  unreadable = false;
 
   async pass(name: Name, variantOf: string | undefined = 'digits') {
     if (this.services.has(name)) this.services.set(name, variantOf);
@@ -41,8 +48,19 @@ class Group {
       const expected = (10 + items) * slow;
       return { items, expected, quantile: expected * 1.2 };
     });
-    const signals = { latencyMs, inFlightLimit: 1, arrivalRate: 20, waiting: 0, arrivals: new Array(60).fill(20) };
-    const pod = { name, uid: name, revision, ready: this.ready[name], signals } as unknown as HeardPod;
+    const state = {
+      name: revision,
+      latencyMs: this.learned.has(name) ? latencyMs : [],
+      parallel: 1,
+      arrivalRate: this.load / 2,
+      attainment: Number.NaN,
+      waiting: 0,
+      readyReplicas: this.replicas[name],
+      pendingReplicas: 0,
+      price: slow,
+      accuracy: name === 'large' ? 0.97 : 0.9,
+    };
+    const problem = { revisions: [state], demand: { perSecond: new Array(60).fill(this.load / 2) } };
     const { context } = this.recorder;
     return await this.routes.look({
       observed: {
@@ -65,7 +83,8 @@ class Group {
         minAccuracy: this.minAccuracy,
       },
       plan: undefined,
-      pods: [pod],
+      problem: this.deaf.has(name) ? undefined : problem,
+      pods: [],
       prices: new Map(),
       variantsOf: (of: string) => this.#variantsOf(of),
       context: {
@@ -108,6 +127,7 @@ class Group {
   }
 
   #get(kind: ResourceKind): KubeObject {
+    if (this.unreadable) throw new KubeError(403, 'Forbidden', 'routes is forbidden');
     if (kind === kinds.route && this.route) return this.route;
     throw new KubeError(404, 'NotFound', 'none');
   }
@@ -164,6 +184,101 @@ suite('variants', (test) => {
     assert.ok(splitOf(group.route as KubeObject).some(({ revision }) => revision.startsWith('large')));
   });
 
+  test('one that has shown nothing yet is tried with a little, and gets the rest once it has', async () => {
+    const group = new Group();
+    await group.passes(4);
+    group.learned.delete('large');
+    group.routes = new VariantRoutes();
+    group.minAccuracy = 0.95;
+    await group.passes(40);
+    assert.equal(group.split, { small: 95, large: 5 });
+    group.learned.add('large');
+    await group.passes(40);
+    assert.equal(group.split, { large: 100 });
+  });
+
+  test('one that nobody has chosen is tried too, or a cheaper one would never be known', async () => {
+    const group = new Group();
+    group.seed({ large: 100 });
+    group.learned.delete('small');
+    await group.passes(4);
+    assert.equal(group.split, { large: 95, small: 5 });
+    group.learned.add('small');
+    await group.passes(200);
+    assert.equal(group.split, { small: 100 });
+  });
+
+  test('none is tried that is not accurate enough, or has no pods', async () => {
+    const group = new Group();
+    group.seed({ large: 100 });
+    group.minAccuracy = 0.95;
+    group.learned.delete('small');
+    await group.passes(20);
+    assert.equal(group.split, { large: 100 });
+    group.minAccuracy = undefined;
+    group.replicas.small = 0;
+    await group.passes(20);
+    assert.equal(group.split, { large: 100 });
+  });
+
+  test('where little is asked a new one is known soon: it is tried with so many items a second, not with a share', async () => {
+    const group = new Group();
+    group.seed({ small: 100 });
+    group.minAccuracy = 0.95;
+    group.load = 1;
+    group.learned.delete('large');
+    await group.passes(12);
+    assert.equal(group.split, { small: 50, large: 50 });
+  });
+
+  test('one that is to serve and has too few pods gets them before its share', async () => {
+    const group = new Group();
+    group.seed({ small: 100 });
+    group.minAccuracy = 0.95;
+    group.replicas.large = 0;
+    await group.passes(4);
+    assert.equal(group.split, { small: 100 });
+    const { floors } = await group.pass('large');
+    assert.is(floors.length, 1);
+    assert.ok((floors[0]?.minReplicas ?? 0) >= 1);
+    assert.equal((await group.pass('small')).floors, [], 'a floor is of its own revision only');
+    group.replicas.large = 3;
+    await group.passes(60);
+    assert.equal(group.split, { large: 100 });
+    assert.equal((await group.pass('large')).floors, [], 'with all of its share its own requests ask for enough');
+  });
+
+  test('one of which nobody is heard any more holds the Route as it is after a minute', async () => {
+    const group = new Group();
+    group.seed({ small: 80, large: 20 });
+    group.deaf.add('small');
+    await group.passes(2);
+    assert.equal(group.split, { small: 80, large: 20 });
+    group.deaf.clear();
+    group.minAccuracy = 0.95;
+    await group.passes(4);
+    const before = group.split;
+    group.deaf.add('small');
+    await group.passes(14);
+    const held = group.split;
+    await group.passes(40);
+    assert.equal(group.split, held);
+    assert.ok((held.large ?? 0) >= (before.large ?? 0));
+  });
+
+  test('a Route that cannot be read is said once, and the pass goes on', async () => {
+    const group = new Group();
+    group.unreadable = true;
+    const said: string[] = [];
+    for (let pass = 0; pass < 9; pass++) {
+      group.nowMs += 5_000;
+      for (const name of ['small', 'large'] as const)
+        said.push(...(await group.pass(name)).notes.map(({ message }) => message));
+    }
+    assert.is(said.length, 1, said.join('\n'));
+    assert.match(said[0] as string, /Route ml\/digits stands as it is: .*routes is forbidden/);
+  });
+
   for (const [what, change] of [
     ['is deleted', (group: Group) => void group.services.delete('large')],
     ['goes to another group', (group: Group) => void group.services.set('large', 'letters')],
@@ -205,7 +320,7 @@ suite('variants', (test) => {
     const said: string[] = [];
     for (let pass = 0; pass < 10; pass++) {
       group.nowMs += 5_000;
-      said.push(...(await group.pass('tiny')).map(({ reason }) => reason));
+      said.push(...(await group.pass('tiny')).notes.map(({ reason }) => reason));
     }
     assert.equal(group.split, { small: 67, tiny: 33 });
     assert.equal(said, ['VariantsSplit', 'VariantsHeld']);
@@ -224,8 +339,8 @@ suite('variants', (test) => {
     const group = new Group();
     await group.passes(4);
     const before = group.split;
-    assert.equal(await group.pass('small', ''), []);
-    const [note] = await group.pass('large', '');
+    assert.equal((await group.pass('small', '')).notes, []);
+    const [note] = (await group.pass('large', '')).notes;
     assert.match(note?.message ?? '', /Route ml\/digits stands as it is/);
     assert.equal(group.split, before);
     const cold = new Group();
@@ -235,7 +350,7 @@ suite('variants', (test) => {
     const said: string[] = [];
     for (let pass = 0; pass < 9; pass++) {
       cold.nowMs += 5_000;
-      said.push(...(await cold.pass('small')).map(({ message }) => message));
+      said.push(...(await cold.pass('small')).notes.map(({ message }) => message));
     }
     assert.equal(said, ['Route ml/digits stands as it is: no variant is Ready']);
     assert.equal(cold.split, { small: 100 });
