@@ -29,15 +29,15 @@ import {
   shownPlan,
 } from './observations.ts';
 import type { ObservedPod, ObservedService } from './observed.ts';
+import { nothingPlanned, type Planned, plannedFrom, plannedOff, withWarnings } from './planned.ts';
 import { isOurs, makePolicy, removePolicy } from './policy-object.ts';
 import { type HeardFrom, problemOf, runningPrice } from './problem.ts';
 import { type Target, targetOf } from './projections.ts';
 import { restrained } from './restraint.ts';
 import { scoreOf } from './score.ts';
 import { ServiceMemory } from './service-memory.ts';
-import { differs, type Finding, type Findings, type Observations, planMessage, statusOf } from './status.ts';
+import { differs, type Findings, type Observations, planMessage, statusOf } from './status.ts';
 import type { StoredPolicy } from './stored-policies.ts';
-import type { Warnings } from './warnings.ts';
 import type { World } from './world.ts';
 
 export interface ReconcilerParts {
@@ -177,7 +177,7 @@ export class Reconciler {
     const silent = heard.filter(({ pod, report }) => running.includes(pod) && !report);
     const { plan, planned, problem } =
       policy.mode === 'off'
-        ? off
+        ? plannedOff
         : this.#plan(memory, observed, policy, heard, now, {
             stale: running.length > 0 && silent.length === running.length,
             mayLower: silent.length === 0 && now - memory.sinceMs >= watchFirstMs,
@@ -239,12 +239,7 @@ export class Reconciler {
     now: number,
     { stale, mayLower }: { readonly stale: boolean; readonly mayLower: boolean },
   ): Planned {
-    if (stale) {
-      return {
-        ...nothing,
-        planned: finding('Unknown', 'StaleSignals', 'no companion was heard of late: nothing is changed'),
-      };
-    }
+    if (stale) return nothingPlanned('StaleSignals', 'no companion was heard of late: nothing is changed');
     const { world, allColdStarts, plan: planService } = this.#parts;
     const anyone = observed.pods.some((pod) => !pod.ending && pod.readyMs !== undefined);
     // Where nobody was heard yet nothing is known of demand; where nobody runs there is nobody to hear.
@@ -268,10 +263,10 @@ export class Reconciler {
       curves: memory.curves,
       planEveryMs: periodMs,
     });
-    if (!problem) return { ...nothing, planned: finding('Unknown', 'NoRevision', 'there is no revision to plan for') };
+    if (!problem) return nothingPlanned('NoRevision', 'there is no revision to plan for');
     const current = new Map(problem.revisions.map(({ name }) => [name, askedFor(observed, name)]));
     const plan = restrained(planService(problem), { mayLower, current });
-    return { plan, problem, planned: finding('True', planReasonName(plan.reason), planMessage(plan)) };
+    return plannedFrom(problem, plan);
   }
 
   /** Events and log lines, where something changed. A leader that starts anew goes on from what the status says was told. */
@@ -378,21 +373,6 @@ export class Reconciler {
     const { api, log, clock, leads, transitions } = this.#parts;
     return { api, log, nowMs: clock.wallMs(), monotonicMs: clock.monotonicMs(), leads, transitions };
   }
-}
-
-/** A plan with what it was made from, and what is said of it. */
-interface Planned {
-  readonly plan: ServicePlan | undefined;
-  readonly problem: ServiceProblem | undefined;
-  readonly planned: Finding;
-}
-
-const nothing = { plan: undefined, problem: undefined } as const;
-const off: Planned = { ...nothing, planned: finding('False', 'Off', 'mode off: nothing is planned') };
-
-/** What hurts stands behind the plan: both have room in a message. */
-function withWarnings(planned: Finding, { text }: Warnings): Finding {
-  return text === '' ? planned : { ...planned, message: `${planned.message}. ${text}` };
 }
 
 export function subjectOf({ target, uid }: Target): EventSubject {
