@@ -1,6 +1,6 @@
 // Measures Paceline beside KServe's agent, Knative's queue-proxy, MLServer and BentoML, and writes docs/peers-comparison.md.
 //
-//   npm run bench:peers                                     everything, about 18 minutes on a quiet machine
+//   npm run bench:peers                                     everything, about 27 minutes on a quiet machine
 //   npm run bench:peers -- --only cpu,idle --seconds 10     these parts, each turn so long; the other sections stay
 //   npm run bench:peers -- --json FILE                      FILE gets the reports too
 import { readFile, writeFile } from 'node:fs/promises';
@@ -19,11 +19,13 @@ import { batchingCpu } from './batching-cpu.ts';
 import { goodput } from './goodput.ts';
 import { idle } from './idle.ts';
 import { passThrough } from './pass-through.ts';
+import { scheduling } from './scheduling.ts';
 import { realSmallModel } from './small-model.ts';
 import type { PeersRun } from './turns.ts';
 
 const parts: Readonly<Record<string, (run: PeersRun) => Promise<BenchReport>>> = {
   goodput,
+  scheduling,
   cpu: batchingCpu,
   'pass-through': passThrough,
   'small-model': realSmallModel,

@@ -1,6 +1,8 @@
 import { Pool } from 'undici';
 import { type LoadResult, openLoop } from '../../src/demo/open-loop.ts';
+import { timedCall, untilDue } from '../../src/load/timed-call.ts';
 import { Random } from '../../src/simulator/random.ts';
+import type { SimulatedRequest } from '../../src/simulator/run.ts';
 
 /** A V1 body with one row of about `bytes` bytes of decimal numbers, as clients that send floats write them. */
 export function bodyOf(bytes: number): string {
@@ -42,6 +44,53 @@ export function load(
     shot: () => shot,
     random: () => random.uniform(),
   });
+}
+
+/** How one request of a workload ended. */
+export interface Played {
+  readonly atMs: number;
+  readonly sloMs: number;
+  readonly inTime: boolean;
+}
+
+/**
+ * Sends a simulated workload over sockets, each request at its time and with its own objective in `paceline-timeout-ms`.
+ * In time is a right answer within that, counted from when it was to be sent.
+ */
+export async function play(
+  port: number,
+  { path, body }: { path: string; body: string },
+  workload: readonly SimulatedRequest[],
+  timeoutMs = 5500,
+): Promise<Played[]> {
+  const pool = new Pool(`http://127.0.0.1:${port}`, {
+    connections: 4096,
+    pipelining: 1,
+    headersTimeout: 0,
+    bodyTimeout: 0,
+  });
+  const first = workload[0]?.at ?? 0;
+  const startMs = performance.now() + 50;
+  const calls: Promise<Played>[] = [];
+  while (calls.length < workload.length) {
+    const { at, sloMs } = workload[calls.length] as SimulatedRequest;
+    const intended = startMs + at - first;
+    if (intended > performance.now()) {
+      await untilDue(intended);
+      continue;
+    }
+    const headers = ['content-type', 'application/json', 'paceline-timeout-ms', `${sloMs}`];
+    calls.push(
+      timedCall(pool, { path, headers, body, intended, timeoutMs }).then(({ status, ms, text }) => ({
+        atMs: at - first,
+        sloMs,
+        inTime: status === 200 && ms <= sloMs && text.includes('0.125'),
+      })),
+    );
+  }
+  const played = await Promise.all(calls);
+  await pool.destroy();
+  return played;
 }
 
 /** As many requests as `connections` carry one after the other, for `seconds`. Returns how many were answered. */

@@ -1,15 +1,15 @@
-// The reference model of the figures over real sockets: serial, BASE + SLOPE x items ms asleep, 413 above MAX items.
+// The reference model of the figures over real sockets: BASE + SLOPE x items ms asleep, 413 above MAX items, SLOTS calls at a
+// time in the order in which they come (1: serial).
 //
-//   node --import tsx bench/support/reference-model.ts BASE SLOPE MAX
+//   node --import tsx bench/support/reference-model.ts BASE SLOPE MAX SLOTS
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-const [base = 20, slope = 1, max = 32] = process.argv.slice(2).map(Number);
+const [base = 20, slope = 1, max = 32, slots = 1] = process.argv.slice(2).map(Number);
 const stats = { calls: 0, items: 0, busyMs: 0 };
 const prediction = '[0.125,0.25,0.0625,0.5,0.001,0.002,0.003,0.004,0.005,0.006]';
 const separator = Buffer.from('],[');
-let busyUntil = 0;
-let lastAt = 0;
+const busyUntil = new Array<number>(slots).fill(0);
 
 /** Rows of `{"instances":[[..],[..]]}`: this model does no more work on a body than it must. */
 function rowsOf(body: Buffer): number {
@@ -38,18 +38,19 @@ const server = createServer({ keepAliveTimeout: 75_000, noDelay: true }, (reques
     }
     const now = performance.now();
     const ms = base + slope * items;
-    busyUntil = Math.max(now, busyUntil) + ms;
+    const slot = busyUntil.indexOf(Math.min(...busyUntil));
+    const until = Math.max(now, busyUntil[slot] as number) + ms;
+    busyUntil[slot] = until;
     stats.calls++;
     stats.items += items;
     stats.busyMs += ms;
-    lastAt = busyUntil;
     const reply = `{"predictions":[${Array(items).fill(prediction).join(',')}]}`;
     const answer = () => {
       response.writeHead(200, { 'content-type': 'application/json', 'content-length': reply.length });
       response.end(reply);
     };
     if (ms === 0) answer();
-    else waitUntil(lastAt, answer);
+    else waitUntil(until, answer);
   });
 });
 

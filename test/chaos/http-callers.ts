@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Pool } from 'undici';
 import { type HttpReply, readHttpReply } from '../support/http-reply.ts';
 import type { ChaosAnswer } from './ledger.ts';
@@ -131,8 +132,4 @@ function once(socket: Socket, event: string): Promise<void> {
     socket.once(event, () => resolve());
     socket.once('close', () => resolve());
   });
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -1,4 +1,5 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from 'node:http2';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { ChaosAnswer } from './ledger.ts';
 import { type ChaosRequest, framed, httpHeadersOf } from './requests.ts';
 
@@ -137,8 +138,4 @@ function answerOn(stream: ClientHttp2Stream, { transport }: ChaosRequest): Promi
       });
     });
   });
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -1,5 +1,6 @@
 // What breaks around services that are under load, in both modes: beside each stands the same model with KServe's own
 // batcher, and nothing may be lost that this one serves.
+import { setTimeout as pause } from 'node:timers/promises';
 import * as assert from 'uvu/assert';
 import { suite } from '../support/suite.ts';
 import { run } from './command.ts';
@@ -154,8 +155,4 @@ suite('faults under load', (test) => {
 
 function selectorOf(service: string): string {
   return `serving.kserve.io/inferenceservice=${service}`;
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

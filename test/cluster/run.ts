@@ -9,7 +9,7 @@
 // one after the other. Those below lifecycle/ run outside it, after them and in the order of their names: they start and end
 // clusters.
 //
-// The last line is `N passed, N failed`. Where the machine cannot run a cluster, the files are reported as skipped, with
+// The last line is `N passed, N failed`; the one before names what failed at the first try. Where the machine cannot run a cluster, the files are reported as skipped, with
 // the reason before the summary.
 import { readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -36,6 +36,8 @@ const words = args.filter((word) => !word.startsWith('--'));
 const inside = testFilesIn(sources);
 const lifecycle = keep ? [] : testFilesIn(join(sources, 'lifecycle'));
 const result = { passed: 0, failed: 0, skipped: 0 };
+/** Files that failed at first. */
+const unsteady: string[] = [];
 
 const reason = await whyNot();
 if (reason) {
@@ -44,6 +46,7 @@ if (reason) {
 } else {
   await runAll();
 }
+if (unsteady.length > 0) console.log(`failed at the first try: ${unsteady.join(', ')}`);
 console.log(summaryLine(result.passed, result.failed, result.skipped));
 process.exitCode = result.failed > 0 ? 1 : 0;
 
@@ -111,6 +114,7 @@ function run(command: Command): Promise<FileResult> {
 }
 
 async function tellAgain(file: string, { output, seconds }: FileResult): Promise<void> {
+  unsteady.push(basename(file));
   console.log(`AGAIN ${basename(file)} failed after ${seconds.toFixed(1)} s and is run once more; what it said:`);
   console.log(output.replaceAll(/^(figure: |skip )/gm, '  $1'));
   console.log(await lastState());

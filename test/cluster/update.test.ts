@@ -1,4 +1,5 @@
 // An ordinary update of a model that several replicas serve: the successor takes over with as many.
+import { setTimeout as pause } from 'node:timers/promises';
 import * as assert from 'uvu/assert';
 import { suite } from '../support/suite.ts';
 import { rolledOut } from './kubectl.ts';
@@ -102,8 +103,4 @@ async function companionRequests(cpu: string): Promise<void> {
   const variable = `PACELINE_COMPANION_CPU_REQUEST${cpu === '' ? '-' : `=${cpu}`}`;
   await kubectl(['-n', systemNamespace, 'set', 'env', 'deployment/paceline-controller', variable]);
   await rolledOut(systemNamespace, ['paceline-controller'], 120);
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -21,8 +21,13 @@ suite('companion: what one request may not do to others', (test) => {
 
   test('all who shared a call that was refused hear how to be let in, and when to come again', () =>
     withRig({ 'late-timeout': '60s' }, async (rig) => {
-      rig.model.ofRefusals = { 'www-authenticate': 'Bearer realm="m"', 'retry-after': '7', 'x-of-one': 'secret' };
-      for (const status of [401, 429]) {
+      const ofAll = {
+        'www-authenticate': 'Bearer realm="m"',
+        'retry-after': '7',
+        allow: 'GET',
+      };
+      rig.model.ofRefusals = { ...ofAll, 'x-of-one': 'secret' };
+      for (const status of [401, 405, 429]) {
         const before = rig.model.calls.length;
         const answers = await together(rig, () => {
           rig.model.behave = () => status;
@@ -35,8 +40,8 @@ suite('companion: what one request may not do to others', (test) => {
         );
         for (const answer of answers) {
           assert.is(answer.status, status);
-          assert.is(answer.headers['www-authenticate'], 'Bearer realm="m"');
-          assert.is(answer.headers['retry-after'], '7');
+          for (const [name, value] of Object.entries(ofAll))
+            assert.is(answer.headers[name], value, `${status} ${name}`);
         }
         assert.ok(
           answers.some(({ headers }) => headers['x-of-one'] === undefined),

@@ -80,8 +80,9 @@ const sharedReply = new Set([
   'cache-control',
   'retry-after',
   'server',
-  // A 401 is none without it (RFC 9110, 15.5.2).
+  // 401 and 405 are none without these (RFC 9110, 15.5.2 and 15.5.6).
   'www-authenticate',
+  'allow',
 ]);
 
 /** The non-neutral headers of a request, sorted and joined: equal for requests that may share a batch. */

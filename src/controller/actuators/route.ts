@@ -1,7 +1,6 @@
-import { isNotFound } from '../../kube/kube-error.ts';
 import { type KubeObject, kinds, type OwnerReference } from '../../kube/objects.ts';
 import type { SplitTarget } from '../rollout/split.ts';
-import type { Actuation, ActuationContext, ActuationRefusal, Actuator } from './actuator.ts';
+import type { Actuation, ActuationContext, ActuationRefusal } from './actuator.ts';
 
 /** The label of Routes that are ours: its value is the group's name. */
 export const variantGroupLabel = 'paceline.dev/variant-group';
@@ -37,11 +36,9 @@ export interface VariantMember {
  * variants own it together, so that it goes when the last of them goes.
  *
  * Where a target is not Ready nothing is written: Knative would keep the old split all the same, but call the Route
- * failed.
+ * failed. It is never given back: its callers know no other name.
  */
-export class VariantRoute implements Actuator<RoutePlan, VariantGroup> {
-  readonly name = 'route';
-
+export class VariantRoute {
   async apply({ split }: RoutePlan, group: VariantGroup, context: ActuationContext): Promise<Actuation> {
     const total = split.reduce((sum, { percent }) => sum + percent, 0);
     if (total !== 100 || split.some(({ percent }) => !Number.isInteger(percent) || percent < 1)) {
@@ -69,16 +66,6 @@ export class VariantRoute implements Actuator<RoutePlan, VariantGroup> {
     if (!context.leads()) return refused('NotLeader', 'the lease was lost');
     await context.api.apply(kinds.route, wanted(group, split), { force: true });
     return { changes: [`Route ${namespace}/${name}: ${route ? textOf(splitOf(route)) : 'none'} -> ${textOf(split)}`] };
-  }
-
-  /** Takes our Route away; one that is somebody else's stays. */
-  async giveBack({ namespace, name, route }: VariantGroup, { api, leads }: ActuationContext): Promise<void> {
-    if (route?.metadata.labels?.[variantGroupLabel] !== name || !leads()) return;
-    try {
-      await api.delete(kinds.route, { namespace, name });
-    } catch (error) {
-      if (!isNotFound(error)) throw error;
-    }
   }
 }
 

@@ -47,7 +47,7 @@ export class Steer implements Actuator<SteerPlan, ObservedService> {
       const wanted = wantedFor(revision, plan, floors, observed);
       const result = wanted
         ? await this.#hold(revision, wanted, context)
-        : await this.#release(revision, context).then(() => ({ changes: [] }));
+        : { changes: await this.#release(revision, context) };
       changes.push(...result.changes);
       refused ??= 'refused' in result ? result.refused : undefined;
     }
@@ -122,9 +122,10 @@ export class Steer implements Actuator<SteerPlan, ObservedService> {
     return 0;
   }
 
-  async #release(revision: ObservedRevision, context: ActuationContext): Promise<void> {
+  /** @returns what was given back, one sentence. */
+  async #release(revision: ObservedRevision, context: ActuationContext): Promise<string[]> {
     const held = parseHolding(revision.annotations[ownKey]);
-    if (!held || !context.leads()) return;
+    if (!held || !context.leads()) return [];
     const annotations: Record<string, string | null> = { [ownKey]: null };
     for (const [field, written] of Object.entries(held.applied)) {
       // What somebody else wrote since is theirs.
@@ -137,6 +138,7 @@ export class Steer implements Actuator<SteerPlan, ObservedService> {
       if (!isNotFound(error)) throw error;
     }
     this.#behind.delete(revision.uid);
+    return [`revision ${name}: given back, nothing is planned for it`];
   }
 }
 

@@ -48,6 +48,8 @@ export interface ObservedRevision {
   readonly annotations: Readonly<Record<string, string>>;
   /** Share of the service's traffic in percent; 0 where none goes there. */
   readonly trafficPercent: number;
+  /** Whether some of it is what goes to the latest Ready revision, whichever that is. */
+  readonly hasLatestTraffic: boolean;
   readonly podAutoscaler: ObservedPodAutoscaler | undefined;
   /** Of a PodAutoscaler of our own class only. */
   readonly serverlessService: ObservedServerlessService | undefined;

@@ -8,6 +8,14 @@ import type { ObservedDeployment, ObservedPod, ObservedRevision, TargetName } fr
 // What the informers keep of each object. An object of the API is parsed here once: a field of another type than the
 // API's counts as absent.
 
+/** Where a service's requests go now. */
+interface TrafficShare {
+  readonly revision: string;
+  readonly percent: number;
+  /** It goes to the latest Ready revision, whichever that is. */
+  readonly latest: boolean;
+}
+
 /** What is kept of an InferenceService or a plain Knative Service. */
 export interface Target {
   readonly target: TargetName;
@@ -25,7 +33,7 @@ export interface Target {
   readonly latestCreatedRevision: string | undefined;
   readonly latestReadyRevision: string | undefined;
   readonly latestRolledoutRevision: string | undefined;
-  readonly traffic: readonly { readonly revision: string; readonly percent: number }[];
+  readonly traffic: readonly TrafficShare[];
   readonly ending: boolean;
   /** What admission looks at; of services that have opted in only. */
   readonly view: ServiceView | undefined;
@@ -108,7 +116,7 @@ function scaleOf(annotations: Readonly<Record<string, string>>, ...names: string
 
 /** What is kept of a Revision; its PodAutoscaler is another object. */
 export interface ProjectedRevision
-  extends Omit<ObservedRevision, 'podAutoscaler' | 'serverlessService' | 'trafficPercent'> {
+  extends Omit<ObservedRevision, 'podAutoscaler' | 'serverlessService' | 'trafficPercent' | 'hasLatestTraffic'> {
   readonly service: string;
 }
 
@@ -213,11 +221,12 @@ function identity({ metadata }: KubeObject, group: TargetName['group'], kind: Ta
   return { target: { group, kind, namespace, name }, uid, resourceVersion, ending: deletionTimestamp !== undefined };
 }
 
-function trafficOf(value: unknown): { revision: string; percent: number }[] {
+function trafficOf(value: unknown): TrafficShare[] {
   if (!Array.isArray(value)) return [];
   return value.flatMap((each) => {
     const revision = text(record(each).revisionName);
-    return revision === undefined ? [] : [{ revision, percent: count(record(each).percent) ?? 0 }];
+    const { percent, latestRevision } = record(each);
+    return revision === undefined ? [] : [{ revision, percent: count(percent) ?? 0, latest: latestRevision === true }];
   });
 }
 

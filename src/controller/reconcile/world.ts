@@ -210,6 +210,9 @@ export class World {
       return {
         ...revision,
         trafficPercent: trafficOf(target, revision.name),
+        hasLatestTraffic: target.traffic.some(
+          ({ revision: of, percent, latest }) => latest && percent > 0 && of === revision.name,
+        ),
         podAutoscaler: this.#podAutoscalers?.get(key),
         serverlessService: this.#serverlessServices?.get(key),
       };

@@ -10,7 +10,8 @@ export interface RevisionFloor {
 }
 
 /**
- * The floors of an ordinary update, in which the newest revision gets `share` of the load as soon as it is Ready.
+ * The floors of an ordinary update, in which the newest revision gets `share` of the load as soon as it is Ready. Between
+ * being Ready and having its traffic there are seconds, in which it has them still: `serving` is who has the traffic.
  *
  * Without them an update at twenty replicas falls to one: Knative takes a revision for Ready at its own min-scale. With
  * the floor there before it is Ready it becomes Ready with all of its replicas, and only then gets the traffic. The old
@@ -22,13 +23,13 @@ export interface RevisionFloor {
  */
 export function successorFloors(
   created: string,
-  ready: string,
+  serving: string,
   planned: number,
   share = 1,
   room = Number.POSITIVE_INFINITY,
 ): RevisionFloor[] {
-  if (created === '' || ready === '' || created === ready || planned < 1) return [];
-  const floors: RevisionFloor[] = [{ revision: ready, minReplicas: planned, why: 'wayBack' }];
+  if (created === '' || serving === '' || created === serving || planned < 1) return [];
+  const floors: RevisionFloor[] = [{ revision: serving, minReplicas: planned, why: 'wayBack' }];
   const successor = Math.min(Math.ceil(planned * share), Math.max(room, 1));
   if (successor > 0) floors.unshift({ revision: created, minReplicas: successor, why: 'successor' });
   return floors;

@@ -48,7 +48,8 @@ export function planRollout(
   if (!splits || !view.consent) {
     const share = view.percent === undefined || rolledOut === '' ? 1 : view.percent / 100;
     const reason = splits ? RolloutReason.NoConsent : RolloutReason.NotSplit;
-    const floors = successorFloors(created, ready, replicasToKeep(view, ready), share, roomOf(view, created));
+    const serving = servingOf(view, share);
+    const floors = successorFloors(created, serving, replicasToKeep(view, serving), share, roomOf(view, created));
     return { ...held(undefined, reason), floors };
   }
   const none = kernel.begin();
@@ -159,7 +160,6 @@ function writable(state: RolloutState, view: RolloutView): number | undefined {
 
 /** Floors while nothing is decided. */
 function standingFloors(state: RolloutState, view: RolloutView): readonly RevisionFloor[] {
-  const { created, ready } = revisionsOf(view);
   const planned = replicasToKeep(view, state.stable);
   switch (state.phase) {
     case 'waiting': {
@@ -174,9 +174,24 @@ function standingFloors(state: RolloutState, view: RolloutView): readonly Revisi
         { revision: state.candidate, minReplicas: Math.max(planned, 1), why: 'candidate' },
         { revision: state.stable, minReplicas: Math.max(planned, 1), why: 'wayBack' },
       ];
-    default:
-      return successorFloors(created, ready, planned, (view.percent ?? 100) / 100, roomOf(view, created));
+    default: {
+      const { created } = revisionsOf(view);
+      const share = (view.percent ?? 100) / 100;
+      return successorFloors(created, servingOf(view, share), planned, share, roomOf(view, created));
+    }
   }
+}
+
+/**
+ * Who has the traffic that the newest revision is to get `share` of: the latest Ready one, and once that is the newest
+ * itself, the one that its traffic still goes to. Where the newest has its own, or is to have none, as in a Knative Service
+ * that pins its traffic to an older one, it is that one.
+ */
+function servingOf(view: RolloutView, share: number): string {
+  const { created, ready } = revisionsOf(view);
+  if (ready !== created || share === 0 || trafficPercent(view.predictor, created) > 0) return ready;
+  const follows = view.predictor?.traffic?.find(({ latestRevision, percent }) => latestRevision && (percent ?? 0) > 0);
+  return follows?.revisionName ?? ready;
 }
 
 function roomOf({ revisions }: RolloutView, revision: string): number | undefined {

@@ -164,9 +164,10 @@ export class Rollout implements RolloutStep {
         latestCreatedRevision: observed.latestCreatedRevision,
         latestReadyRevision: observed.latestReadyRevision,
         latestRolledoutRevision: observed.latestRolledoutRevision,
-        traffic: observed.revisions.map(({ name, trafficPercent }) => ({
+        traffic: observed.revisions.map(({ name, trafficPercent, hasLatestTraffic }) => ({
           revisionName: name,
           percent: trafficPercent,
+          latestRevision: hasLatestTraffic,
         })),
       },
       quantile: policy.sloQuantile,

@@ -44,7 +44,6 @@ suite('a Route over variants refuses', (test) => {
     assert.is(taken.refused?.reason, 'ForeignWriter');
     const same = await actuator.apply({ split: half }, group({ name: 'small' }), recorder.context);
     assert.is(same.refused?.reason, 'Unsupported');
-    await actuator.giveBack(group({ route: foreign }), recorder.context);
     assert.equal(recorder.writes, []);
   });
 
@@ -104,17 +103,5 @@ suite('a Route over variants', (test) => {
       recorder.context,
     );
     assert.is(recorder.writes.length, 3);
-  });
-
-  test('is taken away when it is given back', async () => {
-    const recorder = new WriteRecorder();
-    const route: KubeObject = { metadata: { name: 'digits', labels: { [variantGroupLabel]: 'digits' } } };
-    await actuator.giveBack(group({ route }), recorder.context);
-    assert.equal(
-      recorder.writes.map(({ verb }) => verb),
-      ['delete'],
-    );
-    recorder.fail = 404;
-    await actuator.giveBack(group({ route }), recorder.context);
   });
 });

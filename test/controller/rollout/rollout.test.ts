@@ -73,6 +73,29 @@ suite('a rollout leaves alone', (test) => {
     }
   });
 
+  test('a successor keeps its replicas also between being Ready and having its traffic', () => {
+    const kserve = new KServeTraffic('one');
+    kserve.webhook = false;
+    const driven = new RolloutDrive(kserve, { models: {}, view: { consent: false, plannedReplicas: 20 } });
+    kserve.slow.add('m-2');
+    kserve.deploy('two');
+    kserve.reconcileAll();
+    const before = driven.look().floors;
+    // Ready, and KServe says so, before the Route has followed.
+    kserve.makeReady('m-2');
+    for (const name of ['kubelet', 'configuration', 'service', 'kserve', 'service', 'kserve'] as const) {
+      kserve.reconcilers[name]();
+      assert.equal(driven.look().floors, before, name);
+    }
+    assert.is(kserve.status.latestReadyRevision, 'm-2');
+    kserve.reconcileAll();
+    assert.equal(kserve.serving(), { two: 100 });
+    assert.equal(driven.look().floors, []);
+    // A Service whose traffic is pinned gives the newest revision none: nobody waits for it.
+    kserve.status.traffic = [{ revisionName: 'm-1', latestRevision: false, percent: 100 }];
+    assert.equal(driven.look().floors, []);
+  });
+
   test('a revision that came without a first step: KServe gives it everything, and says so', () => {
     const driven = drive({ two: bad });
     driven.kserve.webhook = false;
