@@ -7,7 +7,7 @@
 //   npm run cluster:compare -- --keep DIR      keeps what was measured there, and measures only what is missing: for a machine
 //                                              that is one's own for a few minutes at a time
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -65,6 +65,7 @@ async function compare(): Promise<number> {
     ({ name, service }) =>
       !words || words.some((word) => `${name} ${service}`.toLowerCase().includes(word.toLowerCase())),
   );
+  if (values.keep) mkdirSync(values.keep, { recursive: true });
   const k6 = await findK6();
   const outcomes: Outcome[] = [];
   let installed = false;
