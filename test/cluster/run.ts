@@ -9,8 +9,8 @@
 // one after the other. Those below lifecycle/ run outside it, after them and in the order of their names: they start and end
 // clusters.
 //
-// The last line is `N passed, N failed`; the one before names what failed at the first try. Where the machine cannot run a cluster, the files are reported as skipped, with
-// the reason before the summary.
+// The last line is `N passed, N failed`; the one before names what failed at the first try. Where the machine cannot run a
+// cluster, the files are reported as skipped, with the reason before the summary.
 import { readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { type FileResult, runTestFile, summaryLine } from '../support/run-file.ts';
