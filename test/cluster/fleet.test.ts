@@ -21,9 +21,11 @@ const adminPort = 29_090;
 /**
  * Processor time in ms that a first start may take of the controller, and of etcd with the API server: one core for as long
  * as it may last, by the number of services, and what each program takes for its own start. A small fleet, on a machine that
- * is busy with other things, is judged by it too: there what goes on meanwhile comes on top, for as long as it lasts.
+ * is busy with other things, is judged by it too: there what goes on meanwhile comes on top, for as long as it lasts, and a
+ * program's own start is most of it, in which processors that are a third slower are twice as slow.
  */
-const startCpuMs = 3_000 + promised.steadyMs * (services / promised.services);
+const ownStartMs = services < promised.services ? 6_000 : 3_000;
+const startCpuMs = ownStartMs + promised.steadyMs * (services / promised.services);
 /** Of one question to a companion, with the pass that follows some of them, and of an API server that has little to do, a second. */
 const meanwhileCpuMs = { question: 0.7, api: 50 };
 /** A fleet for which everything was decided already is written to as often as chance has it: one service in twenty. */
